@@ -1,0 +1,78 @@
+"""One probabilistic graphical model of an X-ray image: it draws itself, simulates mocks, and gives posteriors.
+
+The public names below are imported when they are first used, so that `import pgm_mock` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .demo import demo_observation
+    from .errors import DataWarning, InputError
+    from .expected import expected_counts
+    from .graph import ModelGraph, model_graph
+    from .inference import fit
+    from .mock import draw_parameters, generate_mock_image, prior_predictive
+    from .model import stamp_model
+    from .observation import Observation
+    from .plot import compare_real_and_simulated
+    from .priors import Priors
+    from .psf import PSF, GaussianPSF
+    from .regions import Region, read_regions
+    from .summary import FitSummary, summarise
+
+_WHERE = {
+    "DataWarning": "errors",
+    "FitSummary": "summary",
+    "GaussianPSF": "psf",
+    "InputError": "errors",
+    "ModelGraph": "graph",
+    "Observation": "observation",
+    "PSF": "psf",
+    "Priors": "priors",
+    "Region": "regions",
+    "compare_real_and_simulated": "plot",
+    "demo_observation": "demo",
+    "draw_parameters": "mock",
+    "expected_counts": "expected",
+    "fit": "inference",
+    "generate_mock_image": "mock",
+    "model_graph": "graph",
+    "prior_predictive": "mock",
+    "read_regions": "regions",
+    "stamp_model": "model",
+    "summarise": "summary",
+}
+
+__all__ = [
+    "PSF",
+    "DataWarning",
+    "FitSummary",
+    "GaussianPSF",
+    "InputError",
+    "ModelGraph",
+    "Observation",
+    "Priors",
+    "Region",
+    "compare_real_and_simulated",
+    "demo_observation",
+    "draw_parameters",
+    "expected_counts",
+    "fit",
+    "generate_mock_image",
+    "model_graph",
+    "prior_predictive",
+    "read_regions",
+    "stamp_model",
+    "summarise",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,137 @@
+"""The command line: `pgm-mock`, or `python -m pgm_mock`."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 2 bad usage or bad input (one line on stderr), 1 anything else.
+    """
+    options = _parser().parse_args(arguments)
+    from ..errors import InputError
+
+    warnings.showwarning = _show_warning
+    try:
+        return import_module(f".{options.command}", __package__).run(options)
+    except InputError as error:
+        print(f"pgm-mock {options.command}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"pgm-mock {options.command}: interrupted", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"pgm-mock {options.command}: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Print the package's own warnings as one line; leave out the libraries', which speak to developers."""
+    from ..errors import DataWarning
+
+    if issubclass(category, DataWarning):
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="pgm-mock", description="Mock X-ray images, posteriors and their graph, from one model.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_fetch(commands)
+    _add_info(commands)
+    _add_mock(commands)
+    _add_fit(commands)
+    _add_graph(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version, looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import version
+
+        print(f"pgm-mock {version('pgm-mock')}")
+        parser.exit()
+
+
+type Commands = argparse._SubParsersAction[_Parser]
+
+
+def _command(commands: Commands, name: str, what: str, *, out: str | None = None) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    if out:
+        parser.add_argument("--out", metavar="PATH", default=out, help=f"where to write (default {out})")
+    return parser
+
+
+def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="counts image: FITS, compressed or not; file[HDU] picks one")
+    parser.add_argument("exposure", metavar="EXPOSURE", help="exposure map of the same shape")
+    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
+    if position:
+        parser.add_argument("--x", type=float, help="position: column [FITS image pixel; the first is 1]")
+        parser.add_argument("--y", type=float, help="position: row [FITS image pixel]")
+        parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamp has 2N+1 pixels (20)")
+        parser.add_argument("--psf", default="gaussian", choices=["gaussian"], help="family of the PSF")
+        parser.add_argument("--priors", metavar="FILE", help="TOML file of priors")
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (0)")
+
+
+def _add_demo(commands: Commands) -> None:
+    parser = _command(commands, "demo", "the whole story on a simulated field, with pictures", out="pgm_mock_demo")
+    _add_seed(parser)
+
+
+def _add_fetch(commands: Commands) -> None:
+    parser = _command(commands, "fetch", "download and verify the real files of Abell 1835", out="a1835")
+    parser.add_argument("--base-url", metavar="URL", help="where to download from instead of the archive")
+
+
+def _add_info(commands: Commands) -> None:
+    parser = _command(commands, "info", "what is in an image and its exposure map")
+    _add_observation(parser, position=False)
+
+
+def _add_mock(commands: Commands) -> None:
+    parser = _command(commands, "mock", "simulate images over a real exposure map", out="mocks.fits")
+    _add_observation(parser)
+    parser.add_argument("--n", type=int, default=100, help="how many mocks (100)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="fixed", help="fix a parameter; repeatable"
+    )
+    _add_seed(parser)
+
+
+def _add_fit(commands: Commands) -> None:
+    parser = _command(commands, "fit", "the posterior of one source, or of a list of them", out="fit")
+    _add_observation(parser)
+    parser.add_argument("--regions", metavar="FILE", help="a list of sources: `x y radius` lines, or DS9 circles")
+    parser.add_argument("--method", default="nuts", choices=["nuts"], help="how the posterior is computed")
+    _add_seed(parser)
+
+
+def _add_graph(commands: Commands) -> None:
+    _command(commands, "graph", "draw the model's graph; .svg, .png, .pdf or .dot", out="pgm.svg")

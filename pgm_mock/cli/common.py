@@ -1,0 +1,67 @@
+"""What the commands share: precision, input, and one-line output."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import replacing
+from ..observation import Observation
+from ..priors import Priors
+
+
+def start_jax() -> None:
+    """Turn double precision on: a command owns its process, the package leaves the choice to the session."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+
+def read_observation(options: Namespace) -> Observation:
+    """Read the image and the exposure map named on the command line."""
+    return Observation.read(options.image, options.exposure, exposure_unit=options.exposure_unit)
+
+
+def read_priors(options: Namespace, stamp: Observation, x: float, y: float) -> Priors:
+    """Read the priors file where one is named; else take the default."""
+    return Priors.read(options.priors, stamp, x, y) if options.priors else Priors.default(stamp, x, y)
+
+
+def position(options: Namespace) -> tuple[float, float]:
+    """Return the position asked for.
+
+    Raises:
+        InputError: one of the two coordinates is missing.
+    """
+    if options.x is None or options.y is None:
+        raise InputError("expected a position, --x X --y Y, found none")
+    return options.x, options.y
+
+
+def report(options: Namespace, lines: list[str], summary: dict[str, Any]) -> None:
+    """Print the summary: lines for a reader, or JSON for a program."""
+    print(json.dumps(summary, indent=2) if options.json else "\n".join(lines))
+
+
+def progress(message: str) -> None:
+    """Say on stderr what is being done."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def save_figure(figure: Any, path: Path) -> Path:
+    """Write a picture whole or not at all, and free its memory."""
+    import matplotlib.pyplot as plt
+
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130)
+    plt.close(figure)
+    return path
+
+
+def use_files_only() -> None:
+    """Choose Matplotlib's back end that needs no screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")

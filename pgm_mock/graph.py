@@ -1,0 +1,201 @@
+"""The graph of the model: drawn, written as DOT, and read out as the factorised joint probability."""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError
+from .files import replacing
+from .model import EXPECTED, OBSERVED, stamp_model
+from .observation import Observation
+from .priors import SITES, Priors
+from .psf import PSF, GaussianPSF
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PLATE = "pixel"
+_SYMBOLS = {name: site.symbol for name, site in SITES.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"}
+_SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv")
+
+
+@dataclass(frozen=True)
+class ModelGraph:
+    """The nodes and edges of the model, as NumPyro finds them by tracing it.
+
+    Attributes:
+        parents: for each site, in the model's order, the sites that it depends on directly.
+        distributions: for each site the name of its distribution; "Deterministic" for a function of its parents.
+        plate: the sites that exist once for each pixel.
+        observed: the sites that are conditioned on.
+    """
+
+    parents: dict[str, tuple[str, ...]]
+    distributions: dict[str, str]
+    plate: tuple[str, ...]
+    observed: tuple[str, ...]
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """(parent, child) for each arrow."""
+        return [(parent, child) for child, parents in self.parents.items() for parent in parents]
+
+    @property
+    def source(self) -> str:
+        """The graph in the DOT language, as `numpyro.render_model` writes it."""
+        from numpyro.infer.inspect import generate_graph_specification, render_graph
+
+        relations = {
+            "sample_sample": {name: list(parents) for name, parents in self.parents.items()},
+            "sample_dist": self.distributions,
+            "plate_sample": {PLATE: list(self.plate)},
+            "observed": list(self.observed),
+        }
+        return render_graph(generate_graph_specification(relations), render_distributions=True).source
+
+    def factorisation(self) -> str:
+        """The joint probability as a product over the sites, in plain text."""
+        each = {name: _factor(name, parents, str, " | ", ", ") for name, parents in self.parents.items()}
+        return f"p({', '.join(self.parents)}) = {self._product(each, ' ', 'prod_k [', ']')}"
+
+    def latex(self) -> str:
+        """The joint probability as a product over the sites, in LaTeX without dollar signs."""
+        each = {}
+        for name, parents in self.parents.items():
+            factor = _factor(name, parents, _SYMBOLS.__getitem__, r" \mid ", ", ")
+            each[name] = factor.replace("p(", r"\delta(", 1) if self.distributions[name] == "Deterministic" else factor
+        symbols = [r"\{" + _SYMBOLS[n] + r"\}" if n in self.plate else _SYMBOLS[n] for n in self.parents]
+        return f"p({', '.join(symbols)}) = {self._product(each, r' \, ', r'\prod_k ', '')}"
+
+    def _product(self, factors: dict[str, str], times: str, begin: str, end: str) -> str:
+        outside = [factor for name, factor in factors.items() if name not in self.plate]
+        inside = [factor for name, factor in factors.items() if name in self.plate]
+        return f"{times.join(outside)}{times}{begin}{times.join(inside)}{end}"
+
+    def plot(self) -> "Figure":
+        """Draw circles for the sites, dashed where deterministic, grey where observed, and a plate of pixels."""
+        from matplotlib.figure import Figure
+
+        positions = self._layout()
+        width = max(x for x, _ in positions.values()) + 1.0
+        depth = max(y for _, y in positions.values()) + 1.0
+        figure = Figure(figsize=(1.25 * width + 0.5, 1.25 * depth + 0.7))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(-0.7, width - 0.3), ylim=(-(depth - 1) - 1.05, 0.65), aspect="equal")
+        axes.axis("off")
+        self._draw_plate(axes, positions)
+        for parent, child in self.edges:
+            _draw_arrow(axes, positions[parent], positions[child])
+        for name, (x, y) in positions.items():
+            self._draw_node(axes, name, x, -y)
+        return figure
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture (.svg, .png, .pdf) or the DOT source (.dot, .gv), by the file's suffix.
+
+        Raises:
+            InputError: another suffix, or a folder that cannot be written to.
+        """
+        suffix = Path(path).suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise InputError(
+                f"{os.fspath(path)}: expected a name that ends in {', '.join(_SUFFIXES)}, found {suffix!r}"
+            )
+        with replacing(path) as temporary:
+            if suffix in (".dot", ".gv"):
+                temporary.write_text(self.source, encoding="utf-8")
+            else:
+                self.plot().savefig(temporary, format=suffix[1:], dpi=200)
+
+    def _repr_png_(self) -> bytes:
+        """Show the picture in a notebook."""
+        from io import BytesIO
+
+        buffer = BytesIO()
+        self.plot().savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
+    def _layout(self) -> dict[str, tuple[float, float]]:
+        """Place each node on the layer that its longest chain of parents asks for, the layers centred."""
+        layer: dict[str, int] = {}
+        for name, parents in self.parents.items():
+            layer[name] = 1 + max((layer[parent] for parent in parents), default=-1)
+        widest = max(list(layer.values()).count(n) for n in set(layer.values()))
+        positions = {}
+        for depth in sorted(set(layer.values())):
+            names = [name for name in layer if layer[name] == depth]
+            first = (widest - len(names)) / 2
+            positions.update({name: (first + n, 1.15 * depth) for n, name in enumerate(names)})
+        return positions
+
+    def _draw_node(self, axes: Any, name: str, x: float, y: float) -> None:
+        from matplotlib.patches import Circle
+
+        deterministic = self.distributions[name] == "Deterministic"
+        face = "0.8" if name in self.observed else "white"
+        style = {"ls": (0, (4, 2)) if deterministic else "-", "lw": 1.4, "ec": "black", "fc": face, "zorder": 3}
+        axes.add_patch(Circle((x, y), 0.3, **style))
+        axes.text(x, y, f"${_SYMBOLS[name]}$", ha="center", va="center", fontsize=17, zorder=4)
+        beside = {"xytext": (32, -4), "ha": "left"} if name in self.plate else {"xytext": (0, 31), "ha": "center"}
+        label = name.replace("_", " ")
+        axes.annotate(label, (x, y), textcoords="offset points", fontsize=9, color="0.25", zorder=5, **beside)
+
+    def _draw_plate(self, axes: Any, positions: dict[str, tuple[float, float]]) -> None:
+        from matplotlib.patches import FancyBboxPatch
+
+        inside = np.array([positions[name] for name in self.plate])
+        left, top = inside.min(axis=0) - np.array([0.6, 0.42])
+        right, bottom = inside.max(axis=0) + np.array([1.6, 0.5])
+        box = FancyBboxPatch((left, -bottom), right - left, bottom - top, "round,pad=0,rounding_size=0.12")
+        box.set(facecolor="none", edgecolor="0.45", linewidth=1.2)
+        axes.add_patch(box)
+        axes.text(right - 0.08, -bottom + 0.1, "pixels $k$", ha="right", va="bottom", fontsize=9, color="0.25")
+
+
+def model_graph(
+    observation: Observation | None = None,
+    priors: Priors | None = None,
+    *,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+) -> ModelGraph:
+    """Trace the model and return its graph, conditioned on counts.
+
+    Args:
+        observation: by default one pixel, which has the same graph.
+        priors: by default those of `Priors.default`; a fixed parameter is drawn as deterministic.
+        psf: the family of the PSF.
+    """
+    from numpyro.infer.inspect import get_model_relations
+
+    observation = observation or Observation(counts=np.zeros((1, 1)), exposure=np.ones((1, 1)))
+    priors = priors or Priors.default(observation)
+    image = (observation.exposure, observation.columns, observation.rows)
+    found = get_model_relations(partial(stamp_model, psf=psf), (*image, priors, observation.counts))
+    return ModelGraph(
+        parents={name: tuple(parents) for name, parents in found["sample_sample"].items()},
+        distributions=dict(found["sample_dist"]),
+        plate=(EXPECTED, OBSERVED),
+        observed=tuple(found["observed"]),
+    )
+
+
+def _factor(name: str, parents: tuple[str, ...], write: Any, given: str, comma: str) -> str:
+    condition = given + comma.join(write(parent) for parent in parents) if parents else ""
+    return f"p({write(name)}{condition})"
+
+
+def _draw_arrow(axes: Any, parent: tuple[float, float], child: tuple[float, float]) -> None:
+    start, end = np.array([parent[0], -parent[1]]), np.array([child[0], -child[1]])
+    step = (end - start) / np.hypot(*(end - start)) * 0.3
+    style = {
+        "arrowstyle": "-|>,head_width=0.25,head_length=0.5",
+        "lw": 1.1,
+        "color": "black",
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    axes.annotate("", end - step, start + step, arrowprops=style, zorder=2)

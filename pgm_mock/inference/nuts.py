@@ -1,0 +1,79 @@
+"""The No-U-Turn sampler (Hoffman & Gelman 2014) of NumPyro, as one compiled program for all stamps of a shape.
+
+`numpyro.infer.MCMC` compiles anew at each run without its progress bar; here the data and the priors are arguments of
+the compiled function, so that the second source costs no compilation.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from numpyro.infer.hmc import hmc
+
+from ..priors import Priors
+from ..psf import PSF
+from .unconstrained import Data, Point, constrain, draw_prior, log_density
+
+STARTS = 100
+"""Prior draws from which each chain takes its most probable one as its start."""
+
+
+@partial(jax.jit, static_argnames=("num_chains", "num_warmup", "num_samples"))
+def sample(
+    key: Array, data: Data, priors: Priors, psf: PSF, *, num_chains: int, num_warmup: int, num_samples: int
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Run independent chains with a dense mass matrix, all advanced together.
+
+    Args:
+        key: PRNG key.
+        data, priors, psf: the model and what it is conditioned on.
+        num_chains: chains.
+        num_warmup: steps of adaptation in each, thrown away.
+        num_samples: draws kept from each.
+
+    Returns:
+        The parameters and the sampler's statistics under ArviZ's names, each of shape (chain, draw).
+    """
+    run = partial(_chain, data=data, priors=priors, psf=psf, num_warmup=num_warmup, num_samples=num_samples)
+    z, statistics = jax.vmap(run)(jax.random.split(key, num_chains))
+    return constrain(z, priors), statistics
+
+
+def _chain(
+    key: Array, data: Data, priors: Priors, psf: PSF, num_warmup: int, num_samples: int
+) -> tuple[Point, dict[str, Array]]:
+    """Run one chain: adapt for num_warmup steps, then keep every state."""
+    start_key, chain_key = jax.random.split(key)
+
+    def potential(z: Point) -> Array:
+        return -log_density(z, data, priors, psf)
+
+    init_kernel, step = hmc(potential, algo="NUTS")
+    start = _start(start_key, potential, priors)
+    state = init_kernel(start, num_warmup, target_accept_prob=0.9, dense_mass=True, rng_key=chain_key)
+    state = jax.lax.fori_loop(0, num_warmup, lambda _, state: step(state), state)
+
+    def keep(state: Any, _: None) -> tuple[Any, tuple[Point, dict[str, Array]]]:
+        state = step(state)
+        statistics = {
+            "lp": -state.potential_energy,
+            "energy": state.energy,
+            "diverging": state.diverging,
+            "acceptance_rate": state.accept_prob,
+            "n_steps": state.num_steps,
+            "step_size": state.adapt_state.step_size,
+        }
+        return state, (state.z, statistics)
+
+    return jax.lax.scan(keep, state, length=num_samples)[1]
+
+
+def _start(key: Array, potential: Callable[[Point], Array], priors: Priors) -> Point:
+    """Take the most probable of some draws from the prior."""
+    points = jax.vmap(lambda k: draw_prior(k, priors))(jax.random.split(key, STARTS))
+    values = jax.vmap(potential)(points)
+    best = jnp.argmin(jnp.where(jnp.isfinite(values), values, jnp.inf))
+    return jax.tree.map(lambda values: values[best], points)

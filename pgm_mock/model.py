@@ -1,0 +1,47 @@
+"""The probabilistic graphical model: the only place that draws anything."""
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike, Num
+
+from .counts import PoissonImage
+from .expected import expected_counts
+from .priors import Priors
+from .psf import PSF, GaussianPSF
+
+OBSERVED = "counts"
+EXPECTED = "expected_counts"
+
+
+def stamp_model(
+    exposure: Num[ArrayLike, "ny nx"],
+    x: Num[ArrayLike, "#ny nx"],
+    y: Num[ArrayLike, "ny #nx"],
+    priors: Priors,
+    counts: Num[ArrayLike, "ny nx"] | None = None,
+    *,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+) -> Array:
+    """One point source on a uniform background, seen through an exposure map and counted.
+
+    Without `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
+
+    Args:
+        exposure: exposure map, shape (ny, nx) [s, or the unit of the map].
+        x, y: pixel centres, broadcastable to (ny, nx) [FITS image pixels].
+        priors: a distribution or a fixed value for each parameter; a fixed one becomes a deterministic site.
+        counts: the observed image, shape (ny, nx) [count / pixel], or None.
+        psf: the family of the PSF.
+
+    Returns:
+        The counts, drawn or observed, shape (ny, nx).
+    """
+    parameters = {
+        name: numpyro.sample(name, prior)
+        if isinstance(prior, dist.Distribution)
+        else numpyro.deterministic(name, prior)
+        for name, prior in priors.items()
+    }
+    mean_counts = numpyro.deterministic(EXPECTED, expected_counts(exposure, x, y, psf=psf, **parameters))
+    return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0), obs=counts)

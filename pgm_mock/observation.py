@@ -1,0 +1,303 @@
+"""An observation: counts, exposure map, where its first pixel lies, and what the numbers mean."""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from .errors import DataWarning, InputError
+from .files import replacing
+from .fitsimage import ImagePlane, celestial_wcs, read_plane
+from .units import ExposureUnit, exposure_unit, flux_unit
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.wcs import WCS
+
+# FITS keywords of a stamp: the image coordinates of its first pixel in the image that it was cut from.
+_ORIGIN_KEYWORDS = ("STAMPX0", "STAMPY0")
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """Counts and exposure of an image, or of a stamp cut from one: the two differ only in `origin`.
+
+    Coordinates are FITS image coordinates of the full image everywhere: the first pixel is 1, it is centred on 1.0
+    and reaches from 0.5 to 1.5; x is the column (the second array index), y the row.
+
+    Attributes:
+        counts: shape (ny, nx), whole numbers ≥ 0 [count]. Made from any numbers; 0 where the exposure is 0.
+        exposure: shape (ny, nx), ≥ 0, somewhere positive [`exposure_unit`]; 0 where nothing was observed.
+        origin: (x, y) of the first pixel.
+        wcs: celestial coordinates of the full image, or None.
+        exposure_unit: unit of the exposure map, as astropy writes it.
+        unit_source: where that unit was learnt from.
+        name: identifies the source or field; random keys are derived from it.
+        header: FITS header of the counts image.
+        left_out: counts that were found on pixels without exposure, and left out.
+
+    Raises:
+        InputError: counts or exposure that are none; the message says what was expected and what was found.
+    """
+
+    counts: np.ndarray
+    exposure: np.ndarray
+    origin: tuple[int, int] = (1, 1)
+    wcs: "WCS | None" = field(default=None, repr=False)
+    exposure_unit: str = "s"
+    unit_source: str = "as given"
+    name: str = ""
+    header: "fits.Header | None" = field(default=None, repr=False)
+    left_out: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        exposure = _checked_exposure(self.exposure, "exposure")
+        counts, left_out = _checked_counts(self.counts, exposure, "counts")
+        for array in (counts, exposure):
+            array.setflags(write=False)
+        object.__setattr__(self, "counts", counts)
+        object.__setattr__(self, "exposure", exposure)
+        object.__setattr__(self, "left_out", self.left_out + left_out)
+        if left_out:
+            warnings.warn(f"counts: {left_out} counts on pixels without exposure: left out", DataWarning, 3)
+
+    @classmethod
+    def read(
+        cls,
+        image: str | os.PathLike[str],
+        exposure: str | os.PathLike[str],
+        *,
+        exposure_unit: str | None = None,
+    ) -> Self:
+        """Read a counts image and its exposure map.
+
+        Args:
+            image, exposure: FITS files, compressed or not; `file.fits[NAME]` picks an HDU.
+            exposure_unit: unit of the exposure map where the header does not say, for instance "s".
+
+        Raises:
+            InputError: a file that cannot be read, counts that are no counts, an exposure map of another shape, on
+                another WCS or without any exposure.
+        """
+        plane, exposed = read_plane(image), read_plane(exposure)
+        _check_same_sky(plane, exposed)
+        checked = _checked_exposure(exposed.data, exposed.label)
+        unit = _unit_of(exposed, checked, exposure_unit)
+        counts, left_out = _checked_counts(plane.data, checked, plane.label)
+        missing = (checked > 0) & ~np.isfinite(np.asarray(plane.data, float))
+        if np.any(missing):
+            warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 2)
+            checked = _checked_exposure(np.where(missing, 0.0, checked), exposed.label)
+        if left_out:
+            said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
+            warnings.warn(said, DataWarning, 2)
+        origin, header, wcs = _origin_and_wcs(plane)
+        wcs = wcs if wcs is not None else _origin_and_wcs(exposed)[2]
+        return cls(
+            counts=counts,
+            exposure=checked * unit.factor,
+            origin=origin,
+            wcs=wcs,
+            exposure_unit=unit.unit,
+            unit_source=unit.source,
+            name=str(header.get("OBJECT", "")),
+            header=header,
+            left_out=left_out,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx), the number of rows and of columns."""
+        ny, nx = self.counts.shape
+        return ny, nx
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The x of each column, shape (1, nx) [FITS image pixels]."""
+        return self.origin[0] + np.arange(self.shape[1], dtype=float)[None, :]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The y of each row, shape (ny, 1) [FITS image pixels]."""
+        return self.origin[1] + np.arange(self.shape[0], dtype=float)[:, None]
+
+    @property
+    def x(self) -> np.ndarray:
+        """The ramp of x: each pixel's column, shape (ny, nx) [FITS image pixels]."""
+        return np.broadcast_to(self.columns, self.shape)
+
+    @property
+    def y(self) -> np.ndarray:
+        """The ramp of y: each pixel's row, shape (ny, nx) [FITS image pixels]."""
+        return np.broadcast_to(self.rows, self.shape)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(x, y) of the middle of the image [FITS image pixels]."""
+        ny, nx = self.shape
+        return self.origin[0] + (nx - 1) / 2, self.origin[1] + (ny - 1) / 2
+
+    @property
+    def flux_unit(self) -> str:
+        """Unit of a flux: counts per unit of exposure ("ct / s" where the exposure is in s)."""
+        return flux_unit(self.exposure_unit)
+
+    def stamp(self, x: float, y: float, half_size: int = 20, *, name: str | None = None) -> Self:
+        """Cut a square of 2 half_size + 1 pixels about the pixel that holds (x, y).
+
+        The shape is the same everywhere: beyond the image's edge the stamp has exposure 0 and no counts.
+
+        Args:
+            x, y: position [FITS image pixels].
+            half_size: pixels on each side of the central one.
+            name: identifies the stamp; by default made from the position.
+
+        Raises:
+            InputError: a position that is no number, or a stamp without any exposure.
+        """
+        if not (np.isfinite(x) and np.isfinite(y)):
+            raise InputError(f"stamp: expected a position in pixels, found x={x}, y={y}")
+        if half_size != int(half_size) or half_size < 0:
+            raise InputError(f"half_size: expected a whole number of pixels ≥ 0, found {half_size}")
+        left, low = int(np.floor(x + 0.5)) - int(half_size), int(np.floor(y + 0.5)) - int(half_size)
+        size = 2 * int(half_size) + 1
+        counts, exposure = np.zeros((size, size), self.counts.dtype), np.zeros((size, size))
+        (ny, nx), (x_first, y_first) = self.shape, self.origin
+        inside_x = slice(max(left, x_first) - x_first, max(min(left + size, x_first + nx) - x_first, 0))
+        inside_y = slice(max(low, y_first) - y_first, max(min(low + size, y_first + ny) - y_first, 0))
+        cut = self.counts[inside_y, inside_x]
+        if cut.size == 0 or not np.any(self.exposure[inside_y, inside_x] > 0):
+            to = f"x {x_first} to {x_first + nx - 1}, y {y_first} to {y_first + ny - 1}"
+            raise InputError(
+                f"stamp at x={x:g}, y={y:g}: expected some exposure within {half_size} pixels, found none"
+                f" (the image covers {to})"
+            )
+        row, column = inside_y.start + y_first - low, inside_x.start + x_first - left
+        there = (slice(row, row + cut.shape[0]), slice(column, column + cut.shape[1]))
+        counts[there], exposure[there] = cut, self.exposure[inside_y, inside_x]
+        name = name if name is not None else f"{self.name} x={x:g} y={y:g}".strip()
+        return replace(self, counts=counts, exposure=exposure, origin=(left, low), name=name, left_out=0)
+
+    def stamp_header(self) -> "fits.Header":
+        """Return the FITS header of this image: where its pixels lie in the full image and on the sky."""
+        from astropy.io import fits
+
+        header = fits.Header() if self.header is None else self.header.copy(strip=True)
+        for keyword in ("BLANK", "BSCALE", "BZERO", "CHECKSUM", "DATASUM", "RADECSYS"):
+            header.remove(keyword, ignore_missing=True)
+        if self.wcs is not None:
+            header.update(self.wcs.to_header(relax=True))
+        _move_origin(header, self.origin)
+        header["OBJECT"] = self.name
+        return header
+
+    def write(self, image: str | os.PathLike[str], exposure: str | os.PathLike[str]) -> None:
+        """Write a pair of FITS files that `read` gives back identical, origin and WCS included.
+
+        Raises:
+            InputError: a folder that does not exist or cannot be written to.
+        """
+        from astropy.io import fits
+
+        header = self.stamp_header()
+        for path, data, unit in ((image, self.counts, "ct"), (exposure, self.exposure, self.exposure_unit)):
+            header["BUNIT"] = unit
+            with replacing(path) as temporary:
+                fits.PrimaryHDU(data, header).writeto(temporary, overwrite=True, output_verify="silentfix+ignore")
+
+
+def _move_origin(header: "fits.Header", origin: tuple[int, int], back: bool = False) -> None:
+    """Move a header's coordinates from the full image to a stamp that starts at `origin`, or back."""
+    for axis, first, keyword in zip((1, 2), origin, _ORIGIN_KEYWORDS, strict=True):
+        shift = (first - 1) if back else (1 - first)
+        for name in (f"CRPIX{axis}", f"LTV{axis}", f"CRPIX{axis}L", f"CRPIX{axis}P"):
+            if name in header:
+                header[name] = header[name] + shift
+        if back:
+            header.remove(keyword)
+        elif origin != (1, 1):
+            header[keyword] = (first, "first pixel's coordinate in the full image")
+
+
+def _origin_and_wcs(plane: ImagePlane) -> "tuple[tuple[int, int], fits.Header, WCS | None]":
+    """Read where a plane's first pixel lies, with the header and the WCS of the full image."""
+    header = plane.header.copy()
+    origin = (1, 1)
+    if all(keyword in header for keyword in _ORIGIN_KEYWORDS):
+        origin = (int(header[_ORIGIN_KEYWORDS[0]]), int(header[_ORIGIN_KEYWORDS[1]]))
+        _move_origin(header, origin, back=True)
+    return origin, header, celestial_wcs(header)
+
+
+def _check_same_sky(plane: ImagePlane, exposed: ImagePlane) -> None:
+    """Refuse an exposure map of another shape, or more than 0.01 pixel off in its WCS."""
+    if plane.data.shape != exposed.data.shape:
+        raise InputError(
+            f"{exposed.label}: expected the shape {plane.data.shape} of {plane.label}, found {exposed.data.shape}"
+        )
+    first, second = celestial_wcs(plane.header), celestial_wcs(exposed.header)
+    if first is None or second is None:
+        return
+    ny, nx = plane.data.shape
+    corners = np.array([[1, 1], [nx, 1], [1, ny], [nx, ny], [(nx + 1) / 2, (ny + 1) / 2]])
+    sky = first.pixel_to_world(*(corners - 1).T)
+    there = np.stack(second.world_to_pixel(sky), axis=1) + 1
+    shift = float(np.max(np.hypot(*(there - corners).T)))
+    if not shift <= 0.01:
+        raise InputError(
+            f"{exposed.label}: expected the WCS of {plane.label} to 0.01 pixel, found a shift of {shift:.3g} pixels"
+        )
+
+
+def _unit_of(exposed: ImagePlane, exposure: np.ndarray, given: str | None) -> ExposureUnit:
+    try:
+        return exposure_unit(exposed.header, exposure, given)
+    except InputError as error:
+        raise InputError(f"{exposed.label}: {error}") from error
+
+
+def _checked_exposure(values: object, label: str) -> np.ndarray:
+    """Return an exposure map as float64, NaN turned into 0, or raise InputError."""
+    exposure = _image(values, label).astype(float)
+    exposure[np.isnan(exposure)] = 0.0
+    if np.any(exposure < 0) or np.any(np.isinf(exposure)):
+        raise InputError(f"{label}: expected exposures that are finite and ≥ 0, found {_first(exposure, _bad)}")
+    if not np.any(exposure > 0):
+        raise InputError(f"{label}: expected an exposure map, found no pixel with any exposure")
+    return exposure
+
+
+def _checked_counts(values: object, exposure: np.ndarray, label: str) -> tuple[np.ndarray, int]:
+    """Return the counts as integers, 0 without exposure, and how many were left out there; or raise InputError."""
+    data = _image(values, label)
+    if data.shape != exposure.shape:
+        raise InputError(f"{label}: expected the exposure map's shape {exposure.shape}, found {data.shape}")
+    known = data.astype(float)
+    known[np.isnan(known)] = 0.0
+    if np.any(np.isinf(known)) or np.any(known < 0):
+        raise InputError(f"{label}: expected counts, finite and ≥ 0, found {_first(known, _bad)}")
+    if np.any(known != np.floor(known)):
+        found = _first(known, lambda image: image != np.floor(image))
+        raise InputError(f"{label}: expected whole numbers of counts, found {found}; is it a rate map?")
+    left_out = int(known[exposure == 0].sum())
+    return np.where(exposure > 0, known, 0).astype(np.int64), left_out
+
+
+def _image(values: object, label: str) -> np.ndarray:
+    data = np.asarray(values)
+    if data.ndim != 2 or data.size == 0 or data.dtype.kind not in "biuf":
+        raise InputError(f"{label}: expected a two-dimensional image of numbers, found {data.dtype} of {data.shape}")
+    return data
+
+
+def _bad(image: np.ndarray) -> np.ndarray:
+    return np.isinf(image) | (image < 0)
+
+
+def _first(image: np.ndarray, where: Callable[[np.ndarray], np.ndarray]) -> str:
+    """Say the first value that is not as expected, and at which array index."""
+    row, column = np.argwhere(where(image))[0]
+    return f"{image[row, column]:g} in column {column + 1}, row {row + 1}"

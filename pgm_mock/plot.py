@@ -1,0 +1,300 @@
+"""Pictures of observations, mocks and posteriors. Each function returns a Matplotlib figure and saves nothing."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import ArrayLike, Num
+
+from .errors import InputError
+from .expected import expected_counts
+from .observation import Observation
+from .priors import SITES
+from .psf import PSF, GaussianPSF
+from .regions import Region
+from .results import values
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COUNTS = "counts / pixel"
+_MAP = "viridis"
+_DIVERGING = "RdBu_r"
+
+
+def plot_field(observation: Observation, regions: Sequence[Region] = ()) -> "Figure":
+    """Draw the counts on a logarithmic stretch, with circles about the sources and their names."""
+    figure, axes = _figure(observation, (8.6, 7.6))
+    stretched = np.where(observation.exposure > 0, observation.counts, np.nan)
+    top = max(float(observation.counts.max()), 1.0)
+    from matplotlib.colors import SymLogNorm
+
+    image = axes.imshow(stretched, origin="lower", cmap=_MAP, norm=SymLogNorm(1.0, vmin=0, vmax=top))
+    _draw_regions(axes, observation, regions)
+    _colour_bar(figure, image, axes, _COUNTS, ticks=[t for t in (0, 1, 3, 10, 30, 100, 300, 1000, 10_000) if t <= top])
+    axes.set_title(f"{observation.name or 'Observation'}: {observation.counts.sum():,} counts", pad=36)
+    return figure
+
+
+def plot_exposure(observation: Observation, regions: Sequence[Region] = ()) -> "Figure":
+    """Draw the exposure map, with circles about the sources."""
+    figure, axes = _figure(observation, (8.6, 7.6))
+    exposed = np.where(observation.exposure > 0, observation.exposure, np.nan)
+    image = axes.imshow(exposed, origin="lower", cmap="magma", vmin=0)
+    _draw_regions(axes, observation, regions)
+    _colour_bar(figure, image, axes, f"exposure [{observation.exposure_unit}]")
+    axes.set_title(f"{observation.name or 'Observation'}: exposure map", pad=36)
+    return figure
+
+
+def plot_stamp(stamp: Observation, regions: Sequence[Region] = ()) -> "Figure":
+    """Draw the counts of a stamp beside its exposure."""
+    figure, (left, right) = _figure(stamp, (12.4, 5.4), columns=2)
+    counts = left.imshow(np.where(stamp.exposure > 0, stamp.counts, np.nan), origin="lower", cmap=_MAP, vmin=0)
+    exposed = np.where(stamp.exposure > 0, stamp.exposure, np.nan)
+    exposure = right.imshow(exposed, origin="lower", cmap="magma", vmin=0)
+    for axes in (left, right):
+        _draw_regions(axes, stamp, regions)
+    _colour_bar(figure, counts, left, _COUNTS)
+    _colour_bar(figure, exposure, right, f"exposure [{stamp.exposure_unit}]")
+    left.set_title(f"{stamp.counts.sum():,} counts", pad=36)
+    right.set_title("exposure", pad=36)
+    figure.suptitle(stamp.name)
+    return figure
+
+
+def compare_real_and_simulated(data: Num[ArrayLike, "ny nx"], mock: Num[ArrayLike, "ny nx"]) -> "Figure":
+    """Draw the observed counts, the simulated counts, and the simulated less the observed, on one scale.
+
+    Args:
+        data: observed image, shape (ny, nx) [count / pixel].
+        mock: simulated image of the same shape.
+
+    Raises:
+        InputError: images of different shapes.
+    """
+    observed, simulated = np.asarray(data), np.asarray(mock)
+    if observed.shape != simulated.shape or observed.ndim != 2:
+        raise InputError(f"mock: expected an image of the data's shape {observed.shape}, found {simulated.shape}")
+    top = max(float(np.max(observed)), 1.0)
+    panels = [
+        ("Observed", observed, False),
+        ("Simulated", simulated, False),
+        ("Difference", simulated - observed, True),
+    ]
+    return _panels(panels, top, _COUNTS)
+
+
+def plot_posterior_image(
+    stamp: Observation,
+    posterior: "xarray.DataTree",
+    *,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    num_draws: int = 200,
+) -> "Figure":
+    """Draw the observed counts, the posterior mean of the expected counts, and the residual in standard deviations.
+
+    The residual is (N - mu) / sqrt(mu) with mu the posterior mean image, from at most `num_draws` draws.
+    """
+    group = posterior["posterior"].to_dataset().stack(sample=("chain", "draw"))
+    chosen = np.linspace(0, group.sizes["sample"] - 1, min(num_draws, group.sizes["sample"])).astype(int)
+    mean = np.zeros(stamp.shape)
+    for number in chosen:
+        draw = {name: float(group[name].values[number]) for name in SITES}
+        mean += np.asarray(expected_counts(stamp.exposure, stamp.columns, stamp.rows, psf=psf, **draw))
+    mean /= len(chosen)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        residual = np.where(mean > 0, (stamp.counts - mean) / np.sqrt(mean), np.nan)
+    figure, axes = _figure(stamp, (15.5, 5.0), columns=3)
+    top = max(float(stamp.counts.max()), 1.0)
+    exposed = stamp.exposure > 0
+    for ax, image, title in zip(axes, (stamp.counts, mean), ("observed", "posterior mean of the model"), strict=False):
+        shown = ax.imshow(np.where(exposed, image, np.nan), origin="lower", cmap=_MAP, vmin=0, vmax=top)
+        ax.set_title(title, pad=36)
+        _colour_bar(figure, shown, ax, _COUNTS)
+    limit = max(4.0, float(np.nanmax(np.abs(residual))))
+    shown = axes[2].imshow(residual, origin="lower", cmap=_DIVERGING, vmin=-limit, vmax=limit)
+    axes[2].set_title("residual", pad=36)
+    _colour_bar(figure, shown, axes[2], r"$(N_k - \mu_k)\,/\,\sqrt{\mu_k}$")
+    figure.suptitle(stamp.name)
+    return figure
+
+
+def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int = 5) -> "Figure":
+    """Draw a gallery of mock images, each on its own scale, with its counts and its parameters' flux and width."""
+    import matplotlib.pyplot as plt
+
+    images = values(mocks, "prior_predictive", "counts")[0]
+    drawn = {name: values(mocks, "prior", name)[0] for name in SITES}
+    unit = mocks["prior"]["flux"].attrs["units"]
+    figure, axes = plt.subplots(rows, columns, figsize=(2.5 * columns, 2.85 * rows), layout="constrained")
+    for ax in axes.flat:
+        ax.axis("off")
+    for number, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+        ax.imshow(image, origin="lower", cmap=_MAP, vmin=0, vmax=max(image.max(), 1))
+        flux, width = drawn["flux"][number], drawn["psf_width"][number]
+        ax.set_title(
+            f"{image.sum():,} counts, max {image.max():,}\nF = {flux:.2g} {unit}, σ = {width:.1f} px", fontsize=8
+        )
+    figure.suptitle("Images drawn from the prior")
+    return figure
+
+
+def plot_corner(posterior: "xarray.DataTree", truth: dict[str, float] | None = None) -> "Figure":
+    """Draw each free parameter's posterior, and each pair's with contours that hold 68 % and 95 % of the draws."""
+    import matplotlib.pyplot as plt
+
+    group = posterior["posterior"].to_dataset()
+    names = [name for name in SITES if np.ptp(group[name].values) > 0]
+    scales = {name: _scale(group[name].values) for name in names}
+    drawn = {name: group[name].values.ravel() / 10.0 ** scales[name] for name in names}
+    size = 1.0 + 1.75 * len(names)
+    figure, grid = plt.subplots(len(names), len(names), figsize=(size, size), squeeze=False, layout="constrained")
+    for row, below in enumerate(names):
+        for column, left in enumerate(names):
+            ax = grid[row, column]
+            if column > row:
+                ax.axis("off")
+                continue
+            if row == column:
+                _marginal(ax, drawn[left])
+            else:
+                _pair(ax, drawn[left], drawn[below])
+            if truth:
+                ax.axvline(truth[left] / 10.0 ** scales[left], color="C3", lw=1)
+            ax.set_xlim(*np.quantile(drawn[left], [0.0005, 0.9995]))
+            _label_edge(ax, group, scales, names, row, column)
+    figure.suptitle(str(posterior["constant_data"].attrs.get("name", "posterior")))
+    return figure
+
+
+def _figure(observation: Observation, size: tuple[float, float], columns: int = 1) -> "tuple[Figure, Any]":
+    """Make axes with sky coordinates below and left, where there is a WCS, and FITS pixels above and right."""
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=size, layout="constrained")
+    axes = [_axes(figure, observation, (1, columns, number)) for number in range(1, columns + 1)]
+    exposed = np.argwhere(observation.exposure > 0)
+    (low, left), (high, right) = exposed.min(axis=0) - 8, exposed.max(axis=0) + 8
+    ny, nx = observation.shape
+    for ax in axes:
+        ax.set(xlim=(max(left, -0.5), min(right, nx - 0.5)), ylim=(max(low, -0.5), min(high, ny - 0.5)))
+        ax.set_autoscale_on(False)
+    return figure, axes[0] if columns == 1 else axes
+
+
+def _axes(figure: "Figure", observation: Observation, place: tuple[int, int, int]) -> "Axes":
+    from astropy.wcs import WCS
+
+    pixels = WCS(naxis=2)
+    pixels.wcs.crval = observation.origin
+    pixels.wcs.crpix = (1, 1)
+    if observation.wcs is None:
+        axes = figure.add_subplot(*place, projection=pixels)
+        axes.set(xlabel="x [pixel]", ylabel="y [pixel]")
+        return axes
+    sky = observation.wcs.deepcopy()
+    sky.wcs.crpix = sky.wcs.crpix - np.array(observation.origin) + 1
+    axes = figure.add_subplot(*place, projection=sky)
+    axes.set(xlabel="right ascension", ylabel="declination" if place[2] == 1 else " ")
+    for coordinate, side in zip(axes.coords, "bl", strict=True):
+        coordinate.set_ticks_position(side)
+    overlay = axes.get_coords_overlay(pixels)
+    for coordinate, sides, label in ((overlay[0], "t", "x [pixel]"), (overlay[1], "r", "y [pixel]")):
+        coordinate.set_ticks_position(sides)
+        coordinate.set_ticklabel_position(sides)
+        coordinate.set_axislabel_position(sides)
+        coordinate.set_axislabel(label, fontsize=9)
+        coordinate.set_ticklabel(size=8)
+    return axes
+
+
+def _draw_regions(axes: "Axes", observation: Observation, regions: Iterable[Region]) -> None:
+    from matplotlib.patches import Circle
+    from matplotlib.patheffects import withStroke
+
+    outlined: dict[str, Any] = {"path_effects": [withStroke(linewidth=2.2, foreground="black")]}
+    ny, nx = observation.shape
+    for region in regions:
+        x, y = region.x - observation.origin[0], region.y - observation.origin[1]
+        if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5):
+            continue
+        radius = region.radius if np.isfinite(region.radius) else 3.0
+        axes.add_patch(Circle((x, y), radius, fill=False, ec="white", lw=1.0, **outlined))
+        style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7, "clip_on": True} | outlined
+        axes.text(x, y + radius + 1, region.name, color="white", **style)
+
+
+def _colour_bar(figure: "Figure", image: Any, axes: "Axes", label: str, ticks: list[float] | None = None) -> None:
+    bar = figure.colorbar(image, ax=axes, label=label, fraction=0.045, pad=0.02)
+    if ticks:
+        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+        bar.minorticks_off()
+
+
+def _panels(panels: list[tuple[str, np.ndarray, bool]], top: float, label: str) -> "Figure":
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.4), layout="constrained")
+    for ax, (title, picture, signed) in zip(axes, panels, strict=True):
+        limits = {"cmap": _DIVERGING, "vmin": -top, "vmax": top} if signed else {"cmap": _MAP, "vmin": 0, "vmax": top}
+        image = ax.imshow(picture, origin="lower", **limits)
+        ax.set(title=title, xlabel="column", ylabel="row")
+        figure.colorbar(image, ax=ax, label=label, fraction=0.045, pad=0.02)
+    return figure
+
+
+def _scale(values: np.ndarray) -> int:
+    """Return the power of ten to divide small numbers by on an axis."""
+    power = int(np.floor(np.log10(np.max(np.abs(values)))))
+    return power if power < -2 else 0
+
+
+def _marginal(ax: "Axes", values: np.ndarray) -> None:
+    ax.hist(
+        values,
+        bins=40,
+        range=tuple(np.quantile(values, [0.0005, 0.9995])),
+        histtype="stepfilled",
+        color="C0",
+        alpha=0.6,
+    )
+    for quantile in np.quantile(values, [0.16, 0.5, 0.84]):
+        ax.axvline(quantile, color="black", lw=0.8, ls="--")
+    ax.set_yticks([])
+
+
+def _pair(ax: "Axes", x: np.ndarray, y: np.ndarray) -> None:
+    """Draw a smoothed histogram of two parameters and the contours that hold 68 % and 95 % of it."""
+    from scipy.ndimage import gaussian_filter
+
+    ranges = [tuple(np.quantile(values, [0.0005, 0.9995])) for values in (x, y)]
+    density, x_edges, y_edges = np.histogram2d(x, y, bins=40, range=ranges)
+    density = gaussian_filter(density, 1.3)
+    falling = np.sort(density.ravel())[::-1]
+    held = np.cumsum(falling) / falling.sum()
+    levels = [float(falling[np.searchsorted(held, share)]) for share in (0.95, 0.68)]
+    ax.pcolormesh(x_edges, y_edges, density.T, cmap="Blues", rasterized=True)
+    centres = [(edges[1:] + edges[:-1]) / 2 for edges in (x_edges, y_edges)]
+    if 0 < levels[0] < levels[1]:
+        ax.contour(*centres, density.T, levels=levels, colors="black", linewidths=0.9)
+    ax.set_ylim(*ranges[1])
+
+
+def _label_edge(ax: "Axes", group: Any, scales: dict[str, int], names: list[str], row: int, column: int) -> None:
+    def text(name: str) -> str:
+        power = rf"$10^{{{scales[name]}}}$ " if scales[name] else ""
+        return f"${SITES[name].symbol}$ [{power}{group[name].attrs.get('units', '')}]"
+
+    if row == len(names) - 1:
+        ax.set_xlabel(text(names[column]))
+        ax.tick_params(axis="x", rotation=45, labelsize=8)
+    else:
+        ax.set_xticklabels([])
+    if column == 0 and row > 0:
+        ax.set_ylabel(text(names[row]))
+        ax.tick_params(axis="y", labelsize=8)
+    elif column:
+        ax.set_yticklabels([])

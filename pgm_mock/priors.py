@@ -1,0 +1,237 @@
+"""The priors: one distribution, or one fixed value, for each parameter of the model."""
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .observation import Observation
+
+type Prior = dist.Distribution | float
+
+
+class Site(NamedTuple):
+    """A parameter of the model.
+
+    Attributes:
+        name: of the site in the model.
+        symbol: in LaTeX, without dollar signs.
+        unit: in words; "flux" stands for the flux unit of the observation.
+        positive: whether only values ≥ 0 make sense.
+        meaning: in words.
+    """
+
+    name: str
+    symbol: str
+    unit: str
+    positive: bool
+    meaning: str
+
+
+SITES: dict[str, Site] = {
+    site.name: site
+    for site in (
+        Site("x_pos", "x_0", "pixel", False, "the source's column, FITS image coordinates"),
+        Site("y_pos", "y_0", "pixel", False, "the source's row, FITS image coordinates"),
+        Site("flux", "F", "flux", True, "the source's counts per unit of exposure, over the whole plane"),
+        Site("background", "b", "flux / pixel", True, "background per pixel"),
+        Site("psf_width", r"\sigma", "pixel", True, "width of the PSF"),
+    )
+}
+"""The model's parameters, in the order in which it draws them."""
+
+_CENTRE = re.compile(r"\s*cent(?:er|re)\s*(?:([+-])\s*([0-9.eE+-]+))?\s*")
+
+
+@jax.tree_util.register_pytree_node_class
+class Priors(Mapping[str, Prior]):
+    """An immutable mapping from each parameter to a NumPyro distribution, or to a fixed value.
+
+    It is a JAX pytree: a compiled function that takes priors as an argument is compiled again for another family
+    of distributions, never for other numbers in the same families.
+    """
+
+    def __init__(self, **priors: Prior) -> None:
+        """Take one prior for each parameter.
+
+        Raises:
+            InputError: a parameter is unknown or missing, a distribution is not a scalar continuous one, or it
+                reaches values below 0 where there can be none.
+        """
+        missing = [name for name in SITES if name not in priors]
+        unknown = [name for name in priors if name not in SITES]
+        if missing or unknown:
+            raise InputError(f"priors: expected {', '.join(SITES)}; missing {missing}, unknown {unknown}")
+        self._priors = {name: _checked(SITES[name], priors[name]) for name in SITES}
+
+    @classmethod
+    def default(cls, observation: "Observation", x: float | None = None, y: float | None = None) -> Self:
+        r"""Wide priors made from the exposure map and the position alone, never from the counts.
+
+        With t the median of the positive exposures in the image: x_pos, y_pos ~ Normal(x or y, 2 pixels);
+        flux ~ LogNormal(ln(30 / t), 2), that is 30 counts within a factor of 7 (68 %) or 50 (95 %);
+        background ~ LogNormal(ln(0.1 / t), 2), 0.1 count per pixel within the same factors;
+        psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %).
+
+        Args:
+            observation: the stamp or image.
+            x, y: the position asked for [FITS image pixels]; by default the middle of the image.
+        """
+        centre = _position(observation, x, y)
+        typical = float(np.median(observation.exposure[observation.exposure > 0]))
+        return cls(
+            x_pos=dist.Normal(centre[0], 2.0),
+            y_pos=dist.Normal(centre[1], 2.0),
+            flux=dist.LogNormal(math.log(30.0 / typical), 2.0),
+            background=dist.LogNormal(math.log(0.1 / typical), 2.0),
+            psf_width=dist.LogNormal(math.log(1.5), 0.5),
+        )
+
+    @classmethod
+    def read(
+        cls, path: str | os.PathLike[str], observation: "Observation", x: float | None = None, y: float | None = None
+    ) -> Self:
+        """Read priors from a TOML file; parameters that it does not name keep their default.
+
+        A table is named for its parameter. It holds either `dist`, the name of a NumPyro distribution, with that
+        distribution's arguments, or `value`, to which the parameter is fixed. In the tables of `x_pos` and `y_pos`,
+        "center", "center+1.5" and "center-1.5" stand for the position asked for.
+
+        Raises:
+            InputError: the file cannot be read, or an entry is not understood; the message names it.
+        """
+        try:
+            with open(path, "rb") as stream:
+                tables = tomllib.load(stream)
+        except FileNotFoundError as error:
+            raise InputError(f"{os.fspath(path)}: no such file") from error
+        except OSError as error:
+            raise InputError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{os.fspath(path)}: expected TOML: {error}") from error
+        centre = dict(zip(("x_pos", "y_pos"), _position(observation, x, y), strict=True))
+        try:
+            priors = {name: _from_table(name, table, centre.get(name)) for name, table in tables.items()}
+            return cls.default(observation, x, y).replace(**priors)
+        except InputError as error:
+            raise InputError(f"{os.fspath(path)}: {error}") from error
+
+    def replace(self, **priors: Prior) -> Self:
+        """Return priors in which those given stand in place of these."""
+        return type(self)(**{**self._priors, **priors})
+
+    @property
+    def free(self) -> dict[str, dist.Distribution]:
+        """The distributions of the parameters that are not fixed."""
+        return {name: prior for name, prior in self._priors.items() if isinstance(prior, dist.Distribution)}
+
+    def describe(self) -> dict[str, str]:
+        """Each prior in words that Python understands, such as "Normal(loc=271, scale=2)" or "1"."""
+        return {name: _describe(prior) for name, prior in self._priors.items()}
+
+    def __getitem__(self, name: str) -> Prior:
+        return self._priors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._priors)
+
+    def __len__(self) -> int:
+        return len(self._priors)
+
+    def __repr__(self) -> str:
+        return f"Priors({', '.join(f'{name}={text}' for name, text in self.describe().items())})"
+
+    def tree_flatten(self) -> tuple[tuple[Prior, ...], None]:
+        """Give JAX the distributions and fixed values."""
+        return tuple(self._priors.values()), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, children: tuple[Any, ...]) -> Self:
+        """Take them back unchecked: JAX also puts placeholders there."""
+        priors = object.__new__(cls)
+        priors._priors = dict(zip(SITES, children, strict=True))
+        return priors
+
+
+def _position(observation: "Observation", x: float | None, y: float | None) -> tuple[float, float]:
+    centre = observation.centre
+    return (centre[0] if x is None else float(x)), (centre[1] if y is None else float(y))
+
+
+def _checked(site: Site, prior: Any) -> Prior:
+    """Return a usable prior, or raise InputError that says what it should have been."""
+    if isinstance(prior, dist.Distribution):
+        if prior.batch_shape or prior.event_shape:
+            raise InputError(f"{site.name}: expected a prior of one number, found shape {prior.shape()}")
+        if prior.support is None or prior.support.is_discrete or isinstance(prior, dist.Delta):
+            raise InputError(
+                f"{site.name}: expected a continuous prior, or a plain number for a fixed value, "
+                f"found {type(prior).__name__}"
+            )
+        if site.positive and not _is_positive(prior.support):
+            raise InputError(
+                f"{site.name}: expected a prior on values ≥ 0, such as LogNormal, Gamma or "
+                f"TruncatedNormal(low=0), found {_describe(prior)}"
+            )
+        return prior
+    if isinstance(prior, (bool, str, bytes)) or np.ndim(prior) or not np.isreal(prior):
+        raise InputError(f"{site.name}: expected a distribution or a number, found {prior!r}")
+    value = float(prior)
+    if not math.isfinite(value) or (site.positive and value < 0) or (site.name == "psf_width" and value == 0):
+        least = "> 0" if site.name == "psf_width" else "≥ 0" if site.positive else "finite"
+        raise InputError(f"{site.name}: expected a value {least}, found {value:g}")
+    return value
+
+
+def _is_positive(support: Any) -> bool:
+    """Whether a NumPyro constraint keeps its values at or above 0."""
+    lower = getattr(support, "lower_bound", None)
+    if lower is None:
+        return support in (dist.constraints.unit_interval, dist.constraints.positive, dist.constraints.nonnegative)
+    return bool(np.all(np.asarray(lower) >= 0))
+
+
+def _describe(prior: Any) -> str:
+    if not isinstance(prior, dist.Distribution):
+        return f"{float(prior):.9g}" if np.ndim(prior) == 0 else repr(prior)
+    names = [name for name in prior.arg_constraints if name != "validate_args"]
+    base = [f"base_dist={_describe(prior.base_dist)}"] if hasattr(prior, "base_dist") and "loc" not in names else []
+    return f"{type(prior).__name__}({', '.join(base + [f'{n}={float(getattr(prior, n)):.9g}' for n in names])})"
+
+
+def _from_table(name: str, table: Any, centre: float | None) -> Prior:
+    """Make a prior from its TOML table."""
+    if name not in SITES:
+        raise InputError(f"[{name}]: expected a table named {', '.join(SITES)}")
+    if not isinstance(table, dict) or ("dist" in table) == ("value" in table):
+        raise InputError(f'[{name}]: expected either dist = "..." with its arguments or value = ..., found {table}')
+    arguments = {key: _number(name, key, entry, centre) for key, entry in table.items() if key != "dist"}
+    if "value" in table:
+        if len(table) > 1:
+            raise InputError(f"[{name}]: expected nothing beside value, found {', '.join(set(table) - {'value'})}")
+        return arguments["value"]
+    family = getattr(dist, table["dist"], None) if isinstance(table["dist"], str) else None
+    if not callable(family) or table["dist"] not in dist.__all__ or not table["dist"][0].isupper():
+        raise InputError(f"[{name}]: expected the name of a NumPyro distribution, found dist = {table['dist']!r}")
+    try:
+        return family(**arguments, validate_args=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"[{name}]: {table['dist']} cannot be made: {error}") from error
+
+
+def _number(name: str, key: str, entry: Any, centre: float | None) -> float:
+    if isinstance(entry, str) and centre is not None and (match := _CENTRE.fullmatch(entry)):
+        return centre + float(f"{match[1]}{match[2]}" if match[1] else 0)
+    if isinstance(entry, (int, float)) and not isinstance(entry, bool):
+        return float(entry)
+    also = ' or "center"' if centre is not None else ""
+    raise InputError(f"[{name}]: expected a number{also} for {key}, found {entry!r}")

@@ -1,0 +1,33 @@
+"""Random keys: from a seed and a source's own name, never from its place in a batch."""
+
+import secrets
+import zlib
+
+import jax
+
+from .errors import InputError
+
+
+def source_key(seed: int | None, name: str) -> jax.Array:
+    """Return the PRNG key of a source: the same for the same seed and name, wherever the source is computed.
+
+    Args:
+        seed: a whole number, or None for an unpredictable one.
+        name: identifies the source; it is folded in by its CRC-32.
+
+    Raises:
+        InputError: the seed is no whole number of at most 32 bits.
+    """
+    return jax.random.fold_in(jax.random.key(checked_seed(seed), impl="threefry2x32"), zlib.crc32(name.encode()))
+
+
+def checked_seed(seed: int | None) -> int:
+    """Return the seed as an int, drawn by the operating system where it is None; or raise InputError."""
+    if seed is None:
+        return secrets.randbits(32)
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise InputError(f"seed: expected a whole number, found {seed!r}")
+    value = int(seed)
+    if not 0 <= value < 2**32:
+        raise InputError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {value}")
+    return value

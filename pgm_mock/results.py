@@ -1,0 +1,93 @@
+"""Results as an xarray DataTree with ArviZ's groups, dimensions and names."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .model import OBSERVED
+from .observation import Observation
+from .priors import SITES, Priors
+
+if TYPE_CHECKING:
+    import xarray
+
+_PACKAGES = ("pgm-mock", "numpyro", "jax", "arviz", "astropy", "numpy")
+
+
+def data_tree(
+    groups: Mapping[str, Mapping[str, Any]],
+    observation: Observation,
+    *,
+    priors: Priors | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> "xarray.DataTree":
+    """Make a DataTree of arrays whose first two axes are chain and draw, with names, units and coordinates.
+
+    Args:
+        groups: for each group its variables; `counts` has the further axes (y, x).
+        observation: gives the coordinates, and the groups `observed_data` and `constant_data` where `priors` are given.
+        priors: those that the groups were computed with.
+        attrs: attributes of every group, such as the seed.
+    """
+    from arviz import from_dict
+
+    everything: dict[str, Mapping[str, Any]] = {name: dict(group) for name, group in groups.items()}
+    if priors is not None:
+        everything["observed_data"] = {OBSERVED: observation.counts}
+        everything["constant_data"] = {"exposure": observation.exposure}
+    coordinates = {"x": observation.columns[0], "y": observation.rows[:, 0]}
+    tree = from_dict(
+        everything,
+        coords=coordinates,
+        dims={OBSERVED: ["y", "x"], "exposure": ["y", "x"]},
+        attrs={"/": provenance() | dict(attrs or {})},
+    )
+    for group in tree.children.values():
+        _label(group, observation)
+    if priors is not None:
+        described = {f"prior_{name}": text for name, text in priors.describe().items()}
+        place = {"name": observation.name, "origin": list(observation.origin)}
+        tree["constant_data"].attrs.update(place | described | {"flux_unit": observation.flux_unit})
+    return tree
+
+
+def provenance() -> dict[str, str]:
+    """The versions of this package and of those that its numbers depend on."""
+    return {f"version_{name}".replace("-", "_"): _version(name) for name in _PACKAGES}
+
+
+def _label(group: "xarray.DataTree", observation: Observation) -> None:
+    """Give each known variable its unit and meaning."""
+    from astropy import units
+
+    flux = observation.flux_unit
+    unit_of = {"flux": flux, "flux / pixel": (units.Unit(flux) / units.pix).to_string()}
+    for name, variable in group.data_vars.items():
+        if site := SITES.get(str(name)):
+            variable.attrs.update(units=unit_of.get(site.unit, site.unit), long_name=site.meaning)
+        elif name == OBSERVED:
+            variable.attrs.update(units="ct / pix", long_name="counts")
+        elif name == "exposure":
+            variable.attrs.update(units=observation.exposure_unit, long_name="exposure")
+    for axis in ("x", "y"):
+        if axis in group.coords:
+            group.coords[axis].attrs.update(units="pixel", long_name=f"FITS image coordinate {axis}")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def values(tree: "xarray.DataTree", group: str, name: str) -> np.ndarray:
+    """The values of one variable of a group."""
+    return tree[group].to_dataset()[name].values
+
+
+def posterior_means(posterior: "xarray.DataTree") -> dict[str, float]:
+    """The posterior mean of each parameter."""
+    return {name: float(np.mean(values(posterior, "posterior", name))) for name in SITES}

@@ -1,0 +1,167 @@
+"""Priors: defaults, replacing, TOML, and what is refused. Oracle: SciPy's densities."""
+
+import math
+
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+from pgm_mock import InputError, Observation, Priors
+from pgm_mock.priors import SITES
+from pgm_mock.resources import resource
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(text):
+        path = tmp_path / "priors.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_file
+
+
+def test_default_is_made_from_exposure_and_position_alone(stamp):
+    priors = Priors.default(stamp, 110, 60)
+    without_counts = Observation(counts=0 * stamp.counts, exposure=stamp.exposure, origin=stamp.origin)
+    assert priors.describe() == Priors.default(without_counts, 110, 60).describe()
+    typical = np.median(stamp.exposure[stamp.exposure > 0])
+    expected = {
+        "x_pos": stats.norm(110, 2),
+        "y_pos": stats.norm(60, 2),
+        "flux": stats.lognorm(2, scale=30 / typical),
+        "background": stats.lognorm(2, scale=0.1 / typical),
+        "psf_width": stats.lognorm(0.5, scale=1.5),
+    }
+    for name, density in expected.items():
+        value = density.ppf(0.3)
+        assert float(priors[name].log_prob(value)) == pytest.approx(density.logpdf(value), abs=1e-9)
+
+
+def test_default_position_is_the_middle(stamp):
+    assert (Priors.default(stamp)["x_pos"].loc, Priors.default(stamp)["y_pos"].loc) == (111, 61)
+
+
+def test_doubling_the_exposure_halves_the_flux(stamp):
+    doubled = Observation(counts=stamp.counts, exposure=2 * stamp.exposure)
+    shift = Priors.default(stamp)["flux"].loc - Priors.default(doubled)["flux"].loc
+    assert shift == pytest.approx(math.log(2))
+
+
+def test_replace_leaves_the_others_and_the_original(priors):
+    changed = priors.replace(flux=dist.Gamma(2.0, 100.0), psf_width=1)
+    assert list(changed) == list(SITES)
+    assert list(changed.free) == ["x_pos", "y_pos", "flux", "background"]
+    assert changed["psf_width"] == 1.0
+    assert list(priors.free) == list(SITES)
+
+
+def test_the_example_file(real):
+    stamp = real.stamp(271, 216)
+    priors = Priors.read(resource("priors.toml"), stamp, 271.4, 216)
+    assert priors.describe() == {
+        "x_pos": "Normal(loc=271.4, scale=2)",
+        "y_pos": "Normal(loc=216, scale=2)",
+        "flux": "LogNormal(loc=-6.2146, scale=2)",
+        "background": "LogNormal(loc=-12, scale=2)",
+        "psf_width": "LogNormal(loc=0.405, scale=0.5)",
+    }
+
+
+def test_toml_of_fixed_values_any_distribution_and_the_centre(write, stamp):
+    text = """
+    [x_pos]
+    value = "center"
+    [y_pos]
+    dist = "Uniform"
+    low = "center-1.5"
+    high = "center + 2"
+    [psf_width]
+    dist = "TruncatedNormal"
+    loc = 1.0
+    scale = 0.3
+    low = 0
+    """
+    priors = Priors.read(write(text), stamp, 110.25, 61)
+    assert priors["x_pos"] == 110.25
+    assert (priors["y_pos"].low, priors["y_pos"].high) == (59.5, 63.0)
+    expected = stats.truncnorm.logpdf(1.2, -1 / 0.3, np.inf, 1.0, 0.3)
+    assert float(priors["psf_width"].log_prob(1.2)) == pytest.approx(expected, abs=1e-9)
+    assert priors.describe()["flux"] == Priors.default(stamp).describe()["flux"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[flux]\nvalue = ", "expected TOML: "),
+        ("[fluxx]\nvalue = 1", r"\[fluxx\]: expected a table named x_pos, y_pos, flux"),
+        ("[flux]\nloc = 1", r"\[flux\]: expected either dist = .* or value"),
+        ("flux = 3", r"\[flux\]: expected either dist"),
+        ("[flux]\nvalue = 1\nloc = 2", r"\[flux\]: expected nothing beside value, found loc"),
+        (
+            '[flux]\ndist = "Lognormal"',
+            r"\[flux\]: expected the name of a NumPyro distribution, found dist = 'Lognormal'",
+        ),
+        ('[flux]\ndist = "kl_divergence"', r"\[flux\]: expected the name of a NumPyro distribution"),
+        ('[flux]\ndist = "LogNormal"\nlocation = 1', r"\[flux\]: LogNormal cannot be made: .*location"),
+        ('[flux]\ndist = "LogNormal"\nscale = -1', r"\[flux\]: LogNormal cannot be made: .*scale"),
+        ('[flux]\ndist = "LogNormal"\nloc = "center"', r"\[flux\]: expected a number for loc, found 'center'"),
+        ('[x_pos]\nvalue = "middle"', r"\[x_pos\]: expected a number or \"center\" for value, found 'middle'"),
+        ("[flux]\nvalue = true", r"\[flux\]: expected a number for value, found True"),
+        ('[flux]\ndist = "Poisson"\nrate = 3.0', "flux: expected a continuous prior"),
+        (
+            '[psf_width]\ndist = "Normal"\nloc = 1.0',
+            r"psf_width: expected a prior on values ≥ 0, .* found Normal\(loc=1",
+        ),
+        ('[background]\ndist = "Uniform"\nlow = -1.0', "background: expected a prior on values ≥ 0"),
+        ("[psf_width]\nvalue = 0", "psf_width: expected a value > 0, found 0"),
+        ("[flux]\nvalue = nan", "flux: expected a value ≥ 0, found nan"),
+        ("[flux]\nvalue = -1", "flux: expected a value ≥ 0, found -1"),
+    ],
+)
+def test_toml_refusals_name_file_and_entry(write, stamp, text, message):
+    with pytest.raises(InputError, match=r"priors\.toml: " + message):
+        Priors.read(write(text), stamp)
+
+
+def test_no_such_file(stamp):
+    with pytest.raises(InputError, match=r"none\.toml: no such file"):
+        Priors.read("none.toml", stamp)
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        (dist.Normal(np.zeros(3), 1.0), r"x_pos: expected a prior of one number, found shape \(3,\)"),
+        (dist.Delta(1.0), "x_pos: expected a continuous prior, or a plain number for a fixed value, found Delta"),
+        ("271", "x_pos: expected a distribution or a number, found '271'"),
+        (np.array([1.0]), "x_pos: expected a distribution or a number"),
+    ],
+)
+def test_python_refusals_name_the_parameter(priors, prior, message):
+    with pytest.raises(InputError, match=message):
+        priors.replace(x_pos=prior)
+
+
+def test_names_are_checked(priors):
+    with pytest.raises(InputError, match=r"unknown \['width'\]"):
+        priors.replace(width=1.0)
+    with pytest.raises(InputError, match=r"missing \['y_pos', 'flux', 'background', 'psf_width'\]"):
+        Priors(x_pos=1.0)
+
+
+FAMILIES = [
+    dist.Gamma(2.0, 3.0),
+    dist.HalfNormal(1.0),
+    dist.Exponential(2.0),
+    dist.Uniform(0, 3),
+    dist.Beta(2.0, 3.0),
+    dist.LogUniform(0.1, 3.0),
+    dist.HalfCauchy(1.0),
+]
+
+
+@pytest.mark.parametrize("prior", FAMILIES, ids=lambda prior: type(prior).__name__)
+def test_positive_families_are_accepted(priors, prior):
+    assert priors.replace(flux=prior)["flux"] is prior

@@ -1,0 +1,107 @@
+"""The package's shape: imports point one way, sampling stands in one place, the public names are there."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pgm_mock
+
+PACKAGE = Path(pgm_mock.__file__).parent
+LEVELS = [
+    {"errors"},
+    {"files", "resources", "random"},
+    {"psf", "fitsimage", "units"},
+    {"expected", "observation"},
+    {"priors", "counts", "regions"},
+    {"model"},
+    {"results"},
+    {"mock", "inference"},
+    {"summary", "graph", "plot", "demo", "download"},
+    {"cli"},
+]
+LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def top(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(module: Path) -> set[str]:
+    """Return the top-level modules of the package that a module imports, for typing alone or not."""
+    found = set()
+    depth = len(module.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level or not (node.module or "").startswith("pgm_mock"), f"{module}: absolute import"
+    return found - {top(module)}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(module):
+    name = top(module)
+    if name in ("__init__", "__main__"):
+        return
+    for other in imported(module):
+        assert LEVEL[other] < LEVEL[name], f"{module.name} (level {LEVEL[name]}) imports {other} (level {LEVEL[other]})"
+
+
+def test_numpyro_sample_stands_in_the_model_alone():
+    users = {top(module) for module in MODULES if "numpyro.sample(" in module.read_text()}
+    assert users == {"model"}
+
+
+def test_public_names_are_there_and_documented():
+    for name in pgm_mock.__all__:
+        assert getattr(pgm_mock, name).__doc__, name
+    assert set(pgm_mock.__all__) == set(pgm_mock._WHERE)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = pgm_mock.nonsense
+
+
+def test_importing_changes_nothing_global():
+    code = (
+        "import jax, matplotlib\n"
+        "def settings(): return {k: v for k, v in matplotlib.rcParams.items() if k != 'backend'}\n"
+        "before = (jax.config.jax_enable_x64, settings())\n"
+        "import pgm_mock\n"
+        "for name in pgm_mock.__all__: getattr(pgm_mock, name)\n"
+        "assert (jax.config.jax_enable_x64, settings()) == before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_module_has_a_docstring():
+    for module in MODULES:
+        assert ast.get_docstring(ast.parse(module.read_text())), module
+
+
+def test_no_assert_and_no_catch_all_in_the_package():
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            assert not isinstance(node, ast.Assert), module
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, module
+                assert getattr(node.type, "id", "") not in ("Exception", "BaseException"), module
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "data/README.md"])
+def test_documents_name_things_that_exist(name):
+    """Every `pgm_mock.name` that a document mentions is public, every file in backticks exists."""
+    text = (PACKAGE.parent / name).read_text()
+    for public in re.findall(r"pgm_mock\.([A-Za-z_]+)\(", text):
+        assert hasattr(pgm_mock, public), public
+    for module in re.findall(r"`([a-z_]+)\.py`", text):
+        assert any(path.stem == module for path in MODULES), module
+
+
+def test_version_is_the_changelogs():
+    version = importlib.metadata.version("pgm-mock")
+    assert f"## {version}" in (PACKAGE.parent / "CHANGELOG.md").read_text()
