@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .errors import DataWarning, InputError
     from .expected import expected_counts
     from .graph import ModelGraph, model_graph
-    from .inference import fit
+    from .inference import StampPosterior, fit, fit_many, iter_fits
     from .mock import draw_parameters, generate_mock_image, prior_predictive
     from .model import stamp_model
     from .observation import Observation
@@ -31,11 +31,14 @@ _WHERE = {
     "PSF": "psf",
     "Priors": "priors",
     "Region": "regions",
+    "StampPosterior": "inference",
     "compare_real_and_simulated": "plot",
     "demo_observation": "demo",
     "draw_parameters": "mock",
     "expected_counts": "expected",
     "fit": "inference",
+    "fit_many": "inference",
+    "iter_fits": "inference",
     "generate_mock_image": "mock",
     "model_graph": "graph",
     "prior_predictive": "mock",
@@ -54,12 +57,15 @@ __all__ = [
     "Observation",
     "Priors",
     "Region",
+    "StampPosterior",
     "compare_real_and_simulated",
     "demo_observation",
     "draw_parameters",
     "expected_counts",
     "fit",
+    "fit_many",
     "generate_mock_image",
+    "iter_fits",
     "model_graph",
     "prior_predictive",
     "read_regions",

@@ -1,5 +1,8 @@
 """The expected-counts image: the one deterministic function of the model."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
@@ -38,3 +41,37 @@ def expected_counts(
         mu, shape (ny, nx) [count / pixel]; 0 where the exposure is 0.
     """
     return jnp.asarray(exposure) * (flux * psf.pixel_fraction(x, y, x_pos, y_pos, psf_width) + background)
+
+
+class PointSource(NamedTuple):
+    """A point source on a background whose PSF factorises: mean = exposure (flux · profile_y profile_x + background).
+
+    Attributes:
+        exposure: shape (ny, nx).
+        profile_x: fraction of the light in each column, shape (nx,).
+        profile_y: fraction of the light in each row, shape (ny,).
+        flux, background: scalars.
+    """
+
+    exposure: Num[ArrayLike, "ny nx"]
+    profile_x: Float[Array, " nx"]
+    profile_y: Float[Array, " ny"]
+    flux: Num[ArrayLike, ""]
+    background: Num[ArrayLike, ""]
+
+
+def point_source(
+    exposure: Num[ArrayLike, "ny nx"],
+    x: Num[ArrayLike, "#ny nx"],
+    y: Num[ArrayLike, "ny #nx"],
+    psf: PSF,
+    parameters: Mapping[str, Num[ArrayLike, ""]],
+) -> PointSource | None:
+    """Return the expected counts in factors; None where the PSF does not factorise or x and y are full ramps."""
+    if jnp.shape(x)[0] != 1 or jnp.shape(y)[1] != 1:
+        return None
+    profiles = psf.profiles(x, y, parameters["x_pos"], parameters["y_pos"], parameters["psf_width"])
+    if profiles is None:
+        return None
+    profile_x, profile_y = profiles[0][0], profiles[1][:, 0]
+    return PointSource(exposure, profile_x, profile_y, parameters["flux"], parameters["background"])

@@ -1,6 +1,8 @@
 """Mock images: parameters drawn from the priors, counts drawn from the model."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,9 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, ArrayLike, Num
 
+from . import poisson
 from .errors import InputError
+from .expected import expected_counts
 from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation
 from .priors import SITES, Priors
@@ -19,6 +23,9 @@ from .random import source_key
 
 if TYPE_CHECKING:
     import xarray
+
+BLOCK_PIXELS = 1 << 20
+"""Pixels that are simulated at once: they fit into a processor's cache."""
 
 
 def draw_parameters(priors: Priors, seed: int | None = None) -> dict[str, float]:
@@ -73,9 +80,10 @@ def generate_mock_image(
         priors = Priors.default(stamp, float(np.mean(x)), float(np.mean(y)))
     if unknown := [name for name in pars or {} if name not in SITES]:
         raise InputError(f"pars: expected {', '.join(SITES)}; found {', '.join(map(str, unknown))}")
+    parameter_key, image_key = jax.random.split(source_key(seed, "image"))
     fixed = priors.replace(**(pars or {}))
-    key = source_key(seed, "image")
-    return np.asarray(_simulate(key, stamp.exposure, x, y, fixed, psf)[OBSERVED])
+    parameters = _draw_parameters(parameter_key, fixed) if fixed.free else dict(fixed)
+    return poisson.draw(image_key, _mean_image, stamp.exposure, x, y, parameters, psf)
 
 
 def prior_predictive(
@@ -105,31 +113,64 @@ def prior_predictive(
 
     if num_samples < 1:
         raise InputError(f"num_samples: expected at least 1, found {num_samples}")
-    keys = jax.random.split(source_key(seed, observation.name), num_samples)
-    image = (observation.exposure, observation.columns, observation.rows)
-    drawn = jax.vmap(lambda key: _simulate(key, *image, priors, psf))(keys)
+    key = source_key(seed, observation.name)
+    drawn, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
     groups = {
         "prior": {name: drawn[name][None] for name in SITES},
-        "prior_predictive": {OBSERVED: drawn[OBSERVED][None]},
+        "prior_predictive": {OBSERVED: counts[None]},
     }
     return data_tree(groups, observation)
 
 
+def simulate(
+    key: Array, observation: Observation, priors: Priors, *, num_samples: int, psf: PSF
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Draw parameters and images, block by block, a block on each core.
+
+    The blocks have one size, whatever the number of samples: the first images of a long run are those of a short one.
+
+    Returns:
+        The parameters, each of shape (num_samples,), and the counts (num_samples, ny, nx), 32-bit integers.
+    """
+    parameter_key, image_key = jax.random.split(key)
+    size = max(1, BLOCK_PIXELS // observation.counts.size)
+    arrays = [jnp.asarray(a) for a in (observation.exposure, observation.columns, observation.rows)]
+    counts = np.empty((num_samples, *observation.shape), np.int32)
+
+    def run(block: int) -> dict[str, np.ndarray]:
+        drawn = _draw_many(parameter_key, block * size, priors, size)
+        first, last = block * size, min((block + 1) * size, num_samples)
+        images = poisson.draw(jax.random.fold_in(image_key, block), _mean_counts, *arrays, drawn, psf)
+        counts[first:last] = images[: last - first]
+        return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
+
+    # The first block is compiled alone: NumPyro cannot trace in two threads at once.
+    blocks = [run(0)]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        blocks += threads.map(run, range(1, -(-num_samples // size)))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in SITES}, counts
+
+
 @jax.jit
 def _draw_parameters(key: Array, priors: Priors) -> dict[str, Array]:
-    """Draw the parameters from the model, without its image."""
+    """Draw the parameters from the model, on an image of one pixel that nobody looks at."""
     one_pixel = jnp.ones((1, 1))
-    return _trace(key, one_pixel, one_pixel, one_pixel, priors, GaussianPSF())
+    seeded = numpyro.handlers.seed(numpyro.handlers.block(stamp_model, hide=[OBSERVED, EXPECTED]), key)
+    trace = numpyro.handlers.trace(seeded).get_trace(one_pixel, one_pixel, one_pixel, priors, one_pixel)
+    return {name: jnp.asarray(trace[name]["value"], float) for name in SITES}
 
 
-@jax.jit
-def _simulate(key: Array, exposure: Array, x: Array, y: Array, priors: Priors, psf: PSF) -> dict[str, Array]:
-    """Draw everything from the model, except the expected counts, which the parameters give."""
-    drawn = _trace(key, exposure, x, y, priors, psf)
-    return {name: value for name, value in drawn.items() if name != EXPECTED}
+@partial(jax.jit, static_argnames="size")
+def _draw_many(key: Array, first: Array, priors: Priors, size: int) -> dict[str, Array]:
+    """Draw parameters of consecutive samples; each sample's key comes from its own number."""
+    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(first + jnp.arange(size, dtype=jnp.uint32))
+    return jax.vmap(lambda one: _draw_parameters(one, priors))(keys)
 
 
-def _trace(key: Array, exposure: Array, x: Array, y: Array, priors: Priors, psf: PSF) -> dict[str, Array]:
-    seeded = numpyro.handlers.seed(partial(stamp_model, psf=psf), key)
-    trace = numpyro.handlers.trace(seeded).get_trace(exposure, x, y, priors)
-    return {name: jnp.asarray(site["value"]) for name, site in trace.items()}
+def _mean_counts(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
+    """Expected counts of each draw of the parameters, shape (draw, ny, nx)."""
+    return jax.vmap(lambda one: expected_counts(exposure, x, y, psf=psf, **one))(parameters)
+
+
+def _mean_image(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
+    return expected_counts(exposure, x, y, psf=psf, **parameters)

@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, ArrayLike, Num
+from jaxtyping import ArrayLike, Num
 
-from .counts import PoissonImage
-from .expected import expected_counts
+from .counts import PhotonList, PoissonImage
+from .expected import expected_counts, point_source
 from .priors import Priors
 from .psf import PSF, GaussianPSF
 
@@ -19,10 +19,10 @@ def stamp_model(
     x: Num[ArrayLike, "#ny nx"],
     y: Num[ArrayLike, "ny #nx"],
     priors: Priors,
-    counts: Num[ArrayLike, "ny nx"] | None = None,
+    counts: Num[ArrayLike, "ny nx"] | PhotonList | None = None,
     *,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
-) -> Array:
+) -> Num[ArrayLike, "ny nx"] | PhotonList:
     """One point source on a uniform background, seen through an exposure map and counted.
 
     Without `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
@@ -31,11 +31,11 @@ def stamp_model(
         exposure: exposure map, shape (ny, nx) [s, or the unit of the map].
         x, y: pixel centres, broadcastable to (ny, nx) [FITS image pixels].
         priors: a distribution or a fixed value for each parameter; a fixed one becomes a deterministic site.
-        counts: the observed image, shape (ny, nx) [count / pixel], or None.
+        counts: the observed image, shape (ny, nx) [count / pixel], or its photons, or None.
         psf: the family of the PSF.
 
     Returns:
-        The counts, drawn or observed, shape (ny, nx).
+        The counts, drawn, of shape (ny, nx), or observed, as they were given.
     """
     parameters = {
         name: numpyro.sample(name, prior)
@@ -44,4 +44,5 @@ def stamp_model(
         for name, prior in priors.items()
     }
     mean_counts = numpyro.deterministic(EXPECTED, expected_counts(exposure, x, y, psf=psf, **parameters))
-    return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0), obs=counts)
+    factors = point_source(exposure, x, y, psf, parameters) if isinstance(counts, PhotonList) else None
+    return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, factors), obs=counts)

@@ -151,7 +151,9 @@ def plot_corner(posterior: "xarray.DataTree", truth: dict[str, float] | None = N
     scales = {name: _scale(group[name].values) for name in names}
     drawn = {name: group[name].values.ravel() / 10.0 ** scales[name] for name in names}
     size = 1.0 + 1.75 * len(names)
-    figure, grid = plt.subplots(len(names), len(names), figsize=(size, size), squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(len(names), len(names), figsize=(size, size), squeeze=False)
+    edge = 0.75 / size  # room for the labels; a layout engine would take longer than all the rest
+    figure.subplots_adjust(left=edge, right=1 - 0.2 * edge, bottom=edge, top=1 - 0.6 * edge, wspace=0.08, hspace=0.08)
     for row, below in enumerate(names):
         for column, left in enumerate(names):
             ax = grid[row, column]

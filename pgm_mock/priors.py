@@ -79,7 +79,7 @@ class Priors(Mapping[str, Prior]):
 
         With t the median of the positive exposures in the image: x_pos, y_pos ~ Normal(x or y, 2 pixels);
         flux ~ LogNormal(ln(30 / t), 2), that is 30 counts within a factor of 7 (68 %) or 50 (95 %);
-        background ~ LogNormal(ln(0.1 / t), 2), 0.1 count per pixel within the same factors;
+        background ~ LogNormal(ln(0.1 / t), 1.5), 0.1 count per pixel within a factor of 4.5 (68 %) or 20 (95 %);
         psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %).
 
         Args:
@@ -92,7 +92,7 @@ class Priors(Mapping[str, Prior]):
             x_pos=dist.Normal(centre[0], 2.0),
             y_pos=dist.Normal(centre[1], 2.0),
             flux=dist.LogNormal(math.log(30.0 / typical), 2.0),
-            background=dist.LogNormal(math.log(0.1 / typical), 2.0),
+            background=dist.LogNormal(math.log(0.1 / typical), 1.5),
             psf_width=dist.LogNormal(math.log(1.5), 0.5),
         )
 

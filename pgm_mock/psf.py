@@ -6,7 +6,7 @@ sampling at centres biases the fitted width to sqrt(sigma^2 + 1/12) pixels.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jax.scipy.special import erfc
 from jaxtyping import Array, ArrayLike, Float, Num
 
 
+@runtime_checkable
 class PSF(Protocol):
     """Anything that says which fraction of a source's light falls into each pixel."""
 
@@ -26,6 +27,17 @@ class PSF(Protocol):
         psf_width: Num[ArrayLike, ""],
     ) -> Float[Array, "*pixels"]:
         """Return the fraction of the light of a source at (x_pos, y_pos) in the pixels centred on (x, y)."""
+        ...
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "*columns"], Float[Array, "*rows"]] | None:
+        """Return the fractions in the columns x and in the rows y, whose product it is; None where there are none."""
         ...
 
 
@@ -55,7 +67,19 @@ class GaussianPSF:
         Returns:
             The fraction, of the broadcast shape; summed over the whole plane it is 1.
         """
-        return gaussian_in_unit_interval(x, x_pos, psf_width) * gaussian_in_unit_interval(y, y_pos, psf_width)
+        columns, rows = self.profiles(x, y, x_pos, y_pos, psf_width)
+        return columns * rows
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "*columns"], Float[Array, "*rows"]]:
+        """Fractions in the columns centred on x and in the rows centred on y; the arguments are `pixel_fraction`'s."""
+        return gaussian_in_unit_interval(x, x_pos, psf_width), gaussian_in_unit_interval(y, y_pos, psf_width)
 
 
 def gaussian_in_unit_interval(

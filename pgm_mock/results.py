@@ -31,7 +31,7 @@ def data_tree(
         priors: those that the groups were computed with.
         attrs: attributes of every group, such as the seed.
     """
-    from arviz import from_dict
+    from arviz_base import from_dict
 
     everything: dict[str, Mapping[str, Any]] = {name: dict(group) for name, group in groups.items()}
     if priors is not None:

@@ -31,7 +31,7 @@ def test_default_is_made_from_exposure_and_position_alone(stamp):
         "x_pos": stats.norm(110, 2),
         "y_pos": stats.norm(60, 2),
         "flux": stats.lognorm(2, scale=30 / typical),
-        "background": stats.lognorm(2, scale=0.1 / typical),
+        "background": stats.lognorm(1.5, scale=0.1 / typical),
         "psf_width": stats.lognorm(0.5, scale=1.5),
     }
     for name, density in expected.items():

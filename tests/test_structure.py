@@ -15,8 +15,8 @@ PACKAGE = Path(pgm_mock.__file__).parent
 LEVELS = [
     {"errors"},
     {"files", "resources", "random"},
-    {"psf", "fitsimage", "units"},
-    {"expected", "observation"},
+    {"threefry", "psf", "fitsimage", "units"},
+    {"poisson", "expected", "observation"},
     {"priors", "counts", "regions"},
     {"model"},
     {"results"},

@@ -100,9 +100,14 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (0)")
 
 
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-compile-cache", action="store_true", help="compile anew, and keep nothing")
+
+
 def _add_demo(commands: Commands) -> None:
     parser = _command(commands, "demo", "the whole story on a simulated field, with pictures", out="pgm_mock_demo")
     _add_seed(parser)
+    _add_cache(parser)
 
 
 def _add_fetch(commands: Commands) -> None:
@@ -123,14 +128,17 @@ def _add_mock(commands: Commands) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="fixed", help="fix a parameter; repeatable"
     )
     _add_seed(parser)
+    _add_cache(parser)
 
 
 def _add_fit(commands: Commands) -> None:
     parser = _command(commands, "fit", "the posterior of one source, or of a list of them", out="fit")
     _add_observation(parser)
     parser.add_argument("--regions", metavar="FILE", help="a list of sources: `x y radius` lines, or DS9 circles")
-    parser.add_argument("--method", default="nuts", choices=["nuts"], help="how the posterior is computed")
+    methods = ["auto", "importance", "nuts"]
+    parser.add_argument("--method", default="auto", choices=methods, help="how the posterior is computed (auto)")
     _add_seed(parser)
+    _add_cache(parser)
 
 
 def _add_graph(commands: Commands) -> None:

@@ -1,6 +1,7 @@
 """What the commands share: precision, input, and one-line output."""
 
 import json
+import os
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -12,11 +13,23 @@ from ..observation import Observation
 from ..priors import Priors
 
 
-def start_jax() -> None:
-    """Turn double precision on: a command owns its process, the package leaves the choice to the session."""
+def start_jax(options: Namespace) -> None:
+    """Turn double precision on, and keep compiled programs in the user's cache folder for the next run.
+
+    A command owns its process; the package leaves both choices to the session.
+    """
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    if options.no_compile_cache:
+        return
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgm_mock" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def read_observation(options: Namespace) -> Observation:

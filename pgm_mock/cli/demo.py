@@ -12,7 +12,7 @@ SOURCE = 8
 
 def run(options: Namespace) -> int:
     """Tell the whole story on a simulated field: look, cut, draw the graph, simulate, infer, compare."""
-    start_jax()
+    start_jax(options)
     use_files_only()
     from .. import plot
     from ..demo import BACKGROUND, PSF_WIDTH, demo_field

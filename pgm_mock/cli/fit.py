@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(options: Namespace) -> int:
     """Fit one source, or each of a list, and write posterior and pictures for each."""
-    start_jax()
+    start_jax(options)
     use_files_only()
     from tqdm import tqdm
 

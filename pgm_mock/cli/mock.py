@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(options: Namespace) -> int:
     """Simulate stamps and write them as one FITS cube with the parameters of each in a table."""
-    start_jax()
+    start_jax(options)
     from ..mock import prior_predictive
 
     x, y = position(options)

@@ -1,30 +1,24 @@
-"""fit(): the posterior of one stamp, by the method asked for."""
+"""fit(): the posterior of one stamp."""
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, GaussianPSF
-from ..random import checked_seed, source_key
-from ..results import data_tree
-from . import nuts
-from .unconstrained import Data
+from .methods import fit_one, make_plan
 
 if TYPE_CHECKING:
     import xarray
-
-METHODS = ("nuts",)
 
 
 def fit(
     observation: Observation,
     priors: Priors,
     *,
-    method: str = "nuts",
+    method: str = "auto",
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    num_draws: int = 9000,
+    min_ess: float = 1000.0,
     num_chains: int = 4,
     num_warmup: int = 1000,
     num_samples: int = 1000,
@@ -35,32 +29,24 @@ def fit(
     Args:
         observation: the stamp.
         priors: the priors; at least one parameter is free.
-        method: "nuts", the No-U-Turn sampler.
+        method: "auto", adaptive importance sampling, where k-hat > 0.7 or the effective sample size is below `min_ess`
+            with more draws, and then by NUTS; "importance", the same without NUTS; "nuts", the No-U-Turn sampler.
         psf: the family of the PSF.
-        num_chains, num_warmup, num_samples: of the sampler; the draws are kept from each chain after the warm-up.
+        num_draws: weighted draws of importance sampling.
+        min_ess: effective sample size that they must have.
+        num_chains, num_samples: shape of the equal-weight draws.
+        num_warmup: of the No-U-Turn sampler, for each chain.
         seed: a whole number; the key also depends on the stamp's name, not on anything else. None draws one.
 
     Returns:
-        Groups `posterior` (chain, draw), `sample_stats`, `observed_data` (counts) and `constant_data` (exposure; the
-        priors, the stamp's name and its origin as attributes). Method, seed and versions are attributes of the tree.
+        Groups `posterior` (chain, draw), `sample_stats`, `observed_data` (counts), `constant_data` (exposure; the
+        priors, the stamp's name and its origin as attributes), and `importance_samples` with `log_weight`. Attributes
+        of the tree: method, what was tried, problems, seed, versions; from importance sampling `khat`, `ess`,
+        `log_evidence`, `ln_bayes_factor` against no source, `det_like`, `flux_ul95` and `flux_detectable`.
 
     Raises:
-        InputError: an unknown method, no free parameter, or a number of chains or draws below 1.
+        InputError: an unknown method, no free parameter, or a number of chains or draws that is too small.
     """
-    if method not in METHODS:
-        raise InputError(f"method: expected {' or '.join(METHODS)}, found {method!r}")
-    if not priors.free:
-        raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
-    for name, number in (("num_chains", num_chains), ("num_warmup", num_warmup), ("num_samples", num_samples)):
-        if number < 1:
-            raise InputError(f"{name}: expected at least 1, found {number}")
-    seed = checked_seed(seed)
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
-    key = source_key(seed, observation.name)
-    parameters, statistics = nuts.sample(key, Data.of(observation), priors, psf, **numbers)
-    groups = {
-        "posterior": {name: np.asarray(values) for name, values in parameters.items()},
-        "sample_stats": {name: np.asarray(values) for name, values in statistics.items()},
-    }
-    attrs = {"method": method, "seed": seed, "psf": type(psf).__name__} | numbers
-    return data_tree(groups, observation, priors=priors, attrs=attrs)
+    plan = make_plan(method, psf, num_draws, min_ess, seed, **numbers)
+    return fit_one(observation, priors, plan).tree()

@@ -4,10 +4,12 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
+from numpyro import handlers
 from numpyro.distributions import Distribution, biject_to
-from numpyro.infer.util import potential_energy
 
+from ..counts import PhotonList
 from ..model import stamp_model
 from ..observation import Observation
 from ..priors import Priors
@@ -23,18 +25,19 @@ class Data(NamedTuple):
         exposure: shape (ny, nx) [s, or the unit of the map].
         x: shape (1, nx) [FITS image pixels].
         y: shape (ny, 1) [FITS image pixels].
-        counts: shape (ny, nx) [count / pixel].
+        photons: the counts, photon by photon.
     """
 
     exposure: Num[ArrayLike, "ny nx"]
     x: Num[ArrayLike, "1 nx"]
     y: Num[ArrayLike, "ny 1"]
-    counts: Num[ArrayLike, "ny nx"]
+    photons: PhotonList
 
     @classmethod
-    def of(cls, observation: Observation) -> "Data":
-        """Take the arrays of an observation."""
-        return cls(observation.exposure, observation.columns, observation.rows, observation.counts)
+    def of(cls, observation: Observation, length: int | None = None) -> "Data":
+        """Take the arrays of an observation; its photons are padded to `length`, or to the next bucket."""
+        photons = PhotonList.of(observation.counts, length)
+        return cls(observation.exposure, observation.columns, observation.rows, photons)
 
 
 def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
@@ -46,17 +49,22 @@ def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, 
         priors: the priors; fixed parameters take no part in z.
         psf: the family of the PSF.
     """
-    arguments = (data.exposure, data.x, data.y, priors, data.counts)
-    return -potential_energy(partial(stamp_model, psf=psf), arguments, {}, z)
+    given = handlers.substitute(partial(stamp_model, psf=psf), data=constrain(z, priors))
+    trace = handlers.trace(given).get_trace(data.exposure, data.x, data.y, priors, data.photons)
+    sites = [site for site in trace.values() if site["type"] == "sample"]
+    log_joint = sum(site["fn"].log_prob(site["value"]) for site in sites)
+    for name, prior in priors.free.items():
+        log_joint = log_joint + biject_to(prior.support).log_abs_det_jacobian(z[name], trace[name]["value"])
+    return log_joint
 
 
 def constrain(z: Point, priors: Priors) -> Point:
     """Map unconstrained parameters to those of the model; fixed ones are added, broadcast to the same shape."""
-    shape = jax.numpy.shape(next(iter(z.values()))) if z else ()
+    shape = jnp.shape(next(iter(z.values()))) if z else ()
     return {
         name: biject_to(prior.support)(z[name])
         if isinstance(prior, Distribution)
-        else jax.numpy.broadcast_to(jax.numpy.asarray(prior, float), shape)
+        else jnp.broadcast_to(jnp.asarray(prior, float), shape)
         for name, prior in priors.items()
     }
 
@@ -69,3 +77,67 @@ def draw_prior(key: Array, priors: Priors) -> Point:
         name: biject_to(prior.support).inv(prior.sample(key))
         for key, (name, prior) in zip(keys, free.items(), strict=True)
     }
+
+
+def brightest(data: Data) -> dict[str, Array]:
+    """Guess the parameters of the brightest source in the image, from the counts in a box of 5 x 5 pixels.
+
+    The posterior of a faint source with a bright neighbour can lie at the neighbour, however far the prior puts it;
+    a sampler that starts from the prior alone never gets there, and nothing tells.
+    """
+    exposure = jnp.asarray(data.exposure, float)
+    real = jnp.asarray(data.photons.real, float)
+    counts = jnp.zeros_like(exposure).at[data.photons.row, data.photons.column].add(real)
+    ones = jnp.ones((5, 5), counts.dtype)
+    in_box, time = (jax.scipy.signal.convolve2d(image, ones, mode="same") for image in (counts, exposure))
+    typical = jnp.sum(exposure) / jnp.maximum(jnp.sum(exposure > 0), 1)
+    rate = in_box / jnp.maximum(time, 5.0 * typical)
+    row, column = jnp.unravel_index(jnp.argmax(rate), rate.shape)
+    level = (jnp.sum(real) + 0.5) / jnp.sum(exposure)
+    flux = jnp.maximum(25.0 * (rate[row, column] - level), level)
+    return {"x_pos": jnp.asarray(data.x)[0, column], "y_pos": jnp.asarray(data.y)[row, 0], "flux": flux}
+
+
+class Frame(NamedTuple):
+    """A shift and a scale of each free parameter, by which all are of order one, as a vector.
+
+    Attributes:
+        location, scale: of the prior in unconstrained parameters, shape (d,), in the order of `priors.free`.
+    """
+
+    location: Float[Array, " d"]
+    scale: Float[Array, " d"]
+
+    @classmethod
+    def of(cls, draws: Float[Array, "n d"]) -> "Frame":
+        """Take the median and half the 16 to 84 % range of draws from the prior."""
+        lower, median, upper = jnp.quantile(draws, jnp.array([0.16, 0.5, 0.84]), axis=0)
+        return cls(median, jnp.maximum(0.5 * (upper - lower), 1e-12))
+
+    def point(self, u: Float[Array, "*batch d"], priors: Priors) -> Point:
+        """Turn vectors into unconstrained parameters by name."""
+        z = self.location + self.scale * u
+        return {name: z[..., number] for number, name in enumerate(priors.free)}
+
+    def at(self, u: Float[Array, " d"], values: dict[str, Array], priors: Priors) -> Float[Array, " d"]:
+        """Return u with some parameters at values of their own; what the prior's support excludes stays as it is."""
+        for number, (name, prior) in enumerate(priors.free.items()):
+            if name in values:
+                z = biject_to(prior.support).inv(values[name])
+                whitened = (z - self.location[number]) / self.scale[number]
+                u = u.at[number].set(jnp.where(jnp.isfinite(whitened), whitened, u[number]))
+        return u
+
+    def log_density(self, u: Float[Array, " d"], data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
+        """Logarithm of prior times likelihood, as a density of u."""
+        return log_density(self.point(u, priors), data, priors, psf) + jnp.sum(jnp.log(self.scale))
+
+    def log_prior(self, u: Float[Array, " d"], priors: Priors) -> Float[Array, " d"]:
+        """Logarithm of each parameter's own prior density of u, shape (d,)."""
+        z = self.point(u, priors)
+        each = []
+        for name, prior in priors.free.items():
+            transform = biject_to(prior.support)
+            value = transform(z[name])
+            each.append(prior.log_prob(value) + transform.log_abs_det_jacobian(z[name], value))
+        return jnp.stack(each) + jnp.log(self.scale)

@@ -1,0 +1,158 @@
+"""The posterior of one stamp by each method, and the way from one to the next where it cannot be trusted."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..errors import InputError
+from ..observation import Observation
+from ..priors import SITES, Priors
+from ..psf import PSF
+from ..random import checked_seed, source_key
+from . import importance, nuts
+from .limits import detectable_flux, detection_likelihood
+from .posterior import FAILED, KHAT_LIMIT, StampPosterior
+from .program import call
+from .unconstrained import Data
+
+METHODS = ("auto", "importance", "nuts")
+_MORE_DRAWS = (1500, 1500, 3000, 6000)
+_R_HAT_LIMIT = 1.01
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How posteriors are computed; see `fit` for the words."""
+
+    method: str
+    psf: PSF
+    rounds: tuple[int, ...]
+    min_ess: float
+    num_chains: int
+    num_warmup: int
+    num_samples: int
+    seed: int
+
+    def settings(self) -> dict[str, Any]:
+        """What a result records."""
+        told = {"seed": self.seed, "psf": type(self.psf).__name__, "num_draws": sum(self.rounds)}
+        return told | {name: getattr(self, name) for name in ("num_chains", "num_warmup", "num_samples")}
+
+
+def make_plan(method: str, psf: PSF, num_draws: int, min_ess: float, seed: int | None, **numbers: int) -> Plan:
+    """Check the options and settle the rounds of importance sampling."""
+    if method not in METHODS:
+        raise InputError(f"method: expected {', '.join(METHODS)}, found {method!r}")
+    for name, number in numbers.items():
+        if number < 1:
+            raise InputError(f"{name}: expected at least 1, found {number}")
+    if num_draws < 500:
+        raise InputError(f"num_draws: expected at least 500, found {num_draws}")
+    first = max(min(900, num_draws * 9 // 25), num_draws // 6)
+    second = min(max(600, num_draws // 6), (num_draws - first) // 2)
+    rounds = (first, second, num_draws - first - second)
+    return Plan(method, psf, rounds, min_ess, seed=checked_seed(seed), **numbers)
+
+
+def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPosterior:
+    """Fit one stamp, and escalate as far as the method allows."""
+    if not priors.free:
+        raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
+    if plan.method == "nuts":
+        return by_nuts(observation, priors, plan, ())
+    return escalate(by_importance(observation, priors, plan, plan.rounds), plan)
+
+
+def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
+    """Where a posterior is not certified, take more draws, and then NUTS."""
+    if found.certified:
+        return found
+    more = by_importance(found.observation, found.priors, plan, _MORE_DRAWS)
+    more = replace(more, tried=found.tried + more.tried)
+    if more.certified or plan.method == "importance":
+        return more
+    last = by_nuts(found.observation, found.priors, plan, more.tried)
+    # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
+    return replace(last, numbers=more.numbers | last.numbers)
+
+
+def by_importance(observation: Observation, priors: Priors, plan: Plan, rounds: tuple[int, ...]) -> StampPosterior:
+    """Compute a posterior by importance sampling, with its verdict."""
+    key = source_key(plan.seed, observation.name)
+    number = plan.num_chains * plan.num_samples
+    sample = call(importance.sample, key, Data.of(observation), priors, plan.psf, rounds=rounds, num_samples=number)
+    return importance_posterior(observation, priors, plan, jax.device_get(sample))
+
+
+def importance_posterior(
+    observation: Observation, priors: Priors, plan: Plan, sample: importance.ImportanceSample
+) -> StampPosterior:
+    """Give an importance sample its names, its verdict and its derived numbers."""
+    shape = (plan.num_chains, plan.num_samples)
+    chosen = sample.chosen
+    khat, ess, number = float(sample.khat), float(sample.ess), len(sample.log_weights)
+    problems = []
+    if not khat <= KHAT_LIMIT:
+        problems.append(f"the weights cannot be trusted (k-hat {khat:.2f}, expected at most {KHAT_LIMIT})")
+    if not ess >= plan.min_ess:
+        problems.append(f"few effective draws (ESS {ess:.0f}, expected at least {plan.min_ess:.0f})")
+    degrees = sum(name != "background" for name in priors.free)
+    ratio = float(sample.max_log_likelihood - sample.source_free.max_log_likelihood)
+    numbers = {
+        "khat": khat,
+        "ess": ess,
+        "log_evidence": float(sample.log_evidence),
+        "ln_bayes_factor": float(sample.log_evidence - sample.source_free.log_evidence),
+        "det_like": detection_likelihood(ratio, degrees) if degrees else 0.0,
+        "flux_ul95": float(sample.upper_limit.flux_95),
+        "flux_detectable": detectable_flux(sample.upper_limit),
+    }
+    weighted = {name: np.asarray(values)[None] for name, values in sample.parameters.items()}
+    return StampPosterior(
+        observation=observation,
+        priors=priors,
+        method="importance",
+        draws={name: np.asarray(values)[chosen].reshape(shape) for name, values in sample.parameters.items()},
+        statistics={"lp": np.asarray(sample.log_density)[chosen].reshape(shape)},
+        numbers=numbers,
+        weighted=weighted | {"log_weight": np.asarray(sample.log_weights)[None]},
+        settings=plan.settings(),
+        tried=(f"importance {number}: k-hat {khat:.2f}, ESS {ess:.0f}",),
+        problems=tuple(problems),
+    )
+
+
+def by_nuts(observation: Observation, priors: Priors, plan: Plan, tried: tuple[str, ...]) -> StampPosterior:
+    """Compute a posterior by the No-U-Turn sampler, with its verdict."""
+    numbers = {"num_warmup": plan.num_warmup, "num_samples": plan.num_samples}
+    chains = max(plan.num_chains, 4) if tried else plan.num_chains
+    data, key = Data.of(observation), source_key(plan.seed, observation.name)
+    parameters, statistics = call(nuts.sample, key, data, priors, plan.psf, num_chains=chains, **numbers)
+    draws = {name: np.asarray(values) for name, values in parameters.items()}
+    said = {name: np.asarray(values) for name, values in statistics.items()}
+    r_hat, divergences = nuts.largest_r_hat(draws), int(said["diverging"].sum())
+    problems = []
+    if not r_hat < _R_HAT_LIMIT:
+        problems.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {_R_HAT_LIMIT})")
+    if divergences:
+        problems.append(f"{divergences} divergent transitions, expected none")
+    return StampPosterior(
+        observation=observation,
+        priors=priors,
+        method="nuts",
+        draws=draws,
+        statistics=said,
+        numbers={"r_hat": r_hat},
+        weighted={},
+        settings=plan.settings(),
+        tried=(*tried, f"nuts {chains} x {plan.num_samples}: R-hat {r_hat:.3f}, {divergences} divergences"),
+        problems=tuple(problems),
+    )
+
+
+def failed_posterior(observation: Observation, priors: Priors, plan: Plan, why: str) -> StampPosterior:
+    """Return a result without a posterior, which says why there is none."""
+    nothing = {name: np.full((1, 1), np.nan) for name in SITES}
+    return StampPosterior(observation, priors, FAILED, nothing, {}, {}, {}, plan.settings(), (), (why,))

@@ -1,0 +1,219 @@
+"""Exact Poisson numbers, fast where most means are small, as they are in an X-ray image.
+
+Three steps, each a pure function of the key, a pixel's place and its mean:
+
+1. `_invert_small`: means up to 2 by inversion of one 32-bit word, unrolled, without a loop; everything else, and the
+   rare word whose resolution does not suffice, is marked. One pass over the image, fused with the random words and
+   with the computation of the means.
+2. The marked pixels (about 1 %) are gathered into a short array.
+3. Those are finished: `_invert_two_sided` inverts a 64-bit uniform from both tails for means below 10 (Devroye 1986,
+   III.2), `_reject` is transformed rejection above (PTRS, Hörmann 1993), with Loader's (2000) form of the
+   probability, in which the difference from the mean is a small exact number, so that the law holds for means beyond
+   10^7 in single precision.
+
+Drawn in one piece for a traced array, the same steps give the same numbers.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt32
+
+from .errors import InputError
+from .threefry import random_words, uniform
+
+_SMALL, _LARGE = 2.0, 10.0
+_COARSE = 1 << 16
+"""Words below this are settled with 64 bits: 2^-32 is no longer small against their size."""
+_STEPS = 14
+"""Terms of the unrolled inversion: P(N > 14) is 6e-9 for a mean of 2, words below 2e-5 are marked."""
+_TERMS = 56
+"""Terms of the two-sided inversion: P(N > 56) is below 1e-24 for a mean of 10."""
+_BLOCK = 1 << 12
+"""Marked pixels are finished in blocks of this size."""
+
+Mean = Callable[..., Array]
+Finish = Callable[[jax.Array, Array, Array], Array]
+
+
+def poisson(key: jax.Array, mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
+    """Draw independent Poisson numbers.
+
+    Args:
+        key: a threefry key.
+        mean: any shape, finite and ≥ 0.
+
+    Returns:
+        32-bit integers of the same shape; they saturate at 2^31 - 1.
+
+    Raises:
+        InputError: a mean is NaN, negative or infinite (not checked while JAX traces).
+    """
+    if isinstance(mean, jax.core.Tracer) or isinstance(key, jax.core.Tracer):
+        return _draw_traced(key, jnp.asarray(mean))
+    return jnp.asarray(draw(key, _itself, mean))
+
+
+def draw(key: jax.Array, mean_of: Mean, *arguments: Any) -> np.ndarray:
+    """Draw Poisson numbers whose means are computed where they are needed, and never stored.
+
+    Args:
+        key: a threefry key.
+        mean_of: a function of `arguments` that returns the means; compiled once.
+        arguments: arrays or pytrees of them.
+
+    Returns:
+        32-bit integers of the means' shape, writable.
+
+    Raises:
+        InputError: a mean is NaN, negative or infinite.
+    """
+    first, means_everywhere = _first_pass(key, mean_of, *arguments)
+    counts = np.array(first)
+    flat = counts.reshape(-1)
+    places = np.flatnonzero(flat < 0)
+    if places.size:
+        means = np.asarray(means_everywhere).reshape(-1)[places]
+        if (bad := means[~((means >= 0) & (means < np.inf))]).size:
+            raise InputError(f"mean: expected means that are finite and ≥ 0, found {bad[0]} ({bad.size} such)")
+        for finish, chosen in ((_invert_two_sided, means < _LARGE), (_reject, means >= _LARGE)):
+            _finish(key, finish, flat, places[chosen], means[chosen])
+    return counts
+
+
+def _finish(key: jax.Array, finish: Finish, flat: np.ndarray, places: np.ndarray, means: np.ndarray) -> None:
+    """Draw some pixels by one of the two methods, block by block, and put them in their places."""
+    blocks = zip(_blocks(places), _blocks(means, fill=_LARGE), strict=True)
+    drawn = [_run_block(key, finish, *block) for block in blocks]
+    if drawn:
+        flat[places] = np.concatenate([np.asarray(block) for block in drawn])[: places.size]
+
+
+def _blocks(values: np.ndarray, fill: float = 0) -> list[np.ndarray]:
+    """Cut an array into blocks of one size, the last one padded, so that one compiled program serves all."""
+    count = -(-values.size // _BLOCK)
+    padded = np.full(count * _BLOCK, fill, np.uint32 if values.dtype.kind == "i" else values.dtype)
+    padded[: values.size] = values
+    return list(padded.reshape(count, _BLOCK))
+
+
+def _itself(mean: Array) -> Array:
+    return mean
+
+
+def _draw_traced(key: jax.Array, mean: Array) -> Array:
+    """Draw inside a compiled function: no gathering, every pixel goes through both steps."""
+    places = jnp.arange(mean.size, dtype=jnp.uint32).reshape(mean.shape)
+    counts = _invert_small(key, places, mean.astype(jnp.float32))
+    below = _invert_two_sided(key, places, jnp.minimum(mean, _LARGE))
+    above = _reject(key, places, jnp.maximum(mean, _LARGE))
+    return jnp.where(counts >= 0, counts, jnp.where(mean < _LARGE, below, above))
+
+
+@partial(jax.jit, static_argnames="mean_of")
+def _first_pass(key: jax.Array, mean_of: Mean, *arguments: Any) -> tuple[Array, Array]:
+    mean = mean_of(*arguments)
+    places = jax.lax.iota(jnp.uint32, mean.size).reshape(mean.shape)
+    return _invert_small(key, places, mean.astype(jnp.float32)), mean
+
+
+@partial(jax.jit, static_argnames="finish")
+def _run_block(key: jax.Array, finish: Finish, places: Array, means: Array) -> Array:
+    return finish(key, places, means)
+
+
+def _invert_small(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
+    """Count the survival probabilities above a uniform word; -1 where that is not enough, or the mean is none.
+
+    N = #{k ≥ 0: u < P(N > k)}. The sums P(N > k) are added up from the far tail, so that each keeps its relative
+    precision.
+    """
+    word = random_words(key, places)
+    u = uniform(word)
+    probability = jnp.exp(-mean)
+    terms = []
+    for k in range(1, _STEPS + 1):
+        probability = probability * (mean * (1.0 / k))
+        terms.append(probability)
+    survival = jnp.zeros_like(mean)
+    count = jnp.zeros(mean.shape, jnp.int32)
+    for probability in reversed(terms):
+        survival = survival + probability
+        count = count + (u < survival).astype(jnp.int32)
+    unsettled = ~((mean >= 0) & (mean <= _SMALL)) | ((word < _COARSE) & (mean > 0))
+    return jnp.where(unsettled, -1, count)
+
+
+def _invert_two_sided(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
+    """Invert a 64-bit uniform from the tail that it lies in."""
+    mean = mean.astype(jnp.float32)
+    word, fine = random_words(key, places), random_words(key, places, 1)
+    above = uniform(word & ~jnp.uint32(0)) - 2.0**-33 + uniform(fine) * 2.0**-32
+    below = uniform(~word) - 2.0**-33 + uniform(~fine) * 2.0**-32
+
+    def forward(carry: tuple[Array, Array, Array], k: Array) -> tuple[tuple[Array, Array, Array], Array]:
+        probability, cumulated, count = carry
+        cumulated = cumulated + probability
+        count = count + (cumulated < below)
+        return (probability * mean / (k + 1), cumulated, count), probability
+
+    start = (jnp.exp(-mean), jnp.zeros_like(mean), jnp.zeros(mean.shape, jnp.int32))
+    (_, _, from_below), terms = jax.lax.scan(forward, start, jnp.arange(_TERMS, dtype=mean.dtype), unroll=8)
+
+    def backward(carry: tuple[Array, Array], probability: Array) -> tuple[tuple[Array, Array], None]:
+        survival, count = carry
+        survival = survival + probability
+        return (survival, count + (above < survival)), None
+
+    start_above = (jnp.zeros_like(mean), jnp.zeros(mean.shape, jnp.int32))
+    (_, from_above), _ = jax.lax.scan(backward, start_above, terms[1:], reverse=True, unroll=8)
+    return jnp.where(word < jnp.uint32(1 << 31), from_above, from_below)
+
+
+def _reject(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
+    """Transformed rejection with squeeze (PTRS): one or two tries a pixel."""
+    whole = jnp.minimum(jnp.floor(mean), 2.0**31 - 1)
+    fraction = (mean - whole).astype(jnp.float32)
+    whole_count = whole.astype(jnp.int64 if jax.config.jax_enable_x64 else jnp.int32)
+    mu = mean.astype(jnp.float32)
+    b = 0.931 + 2.53 * jnp.sqrt(mu)
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    squeeze = 0.9277 - 3.6224 / (b - 2.0)
+
+    def attempt(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        number, offset, done = carry
+        word, v = random_words(key, places, 2 * number + 2), uniform(random_words(key, places, 2 * number + 3))
+        left = word < jnp.uint32(1 << 31)
+        edge = uniform(jnp.where(left, word, ~word))
+        shifted = jnp.where(left, edge - 0.5, 0.5 - edge)
+        candidate = jnp.floor((2.0 * a / edge + b) * shifted + fraction + 0.43)
+        log_ratio = jnp.log(v * inverse_alpha / (a / (edge * edge) + b))
+        accepted = (edge >= 0.07) & (v <= squeeze)
+        possible = (candidate + mu >= 0) & ((edge >= 0.013) | (v <= edge))
+        accepted |= possible & (log_ratio <= _log_probability(candidate - fraction, mu))
+        return number + 1, jnp.where(done, offset, candidate), done | accepted
+
+    start = (jnp.int32(0), jnp.zeros_like(mu), jnp.zeros(mu.shape, bool))
+    _, offset, _ = jax.lax.while_loop(lambda carry: ~jnp.all(carry[2]), attempt, start)
+    count = whole_count + offset.astype(whole_count.dtype)
+    return jnp.clip(count, 0, 2**31 - 1).astype(jnp.int32)
+
+
+def _log_probability(difference: Float[Array, "*n"], mean: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Logarithm of the Poisson probability of mean + difference, by Loader's saddle-point form."""
+    count = jnp.maximum(mean + difference, 0.0)
+    e = difference / mean
+    series = e * e * (0.5 - e * (1 / 6 - e * (1 / 12 - e * (1 / 20 - e * (1 / 30 - e * (1 / 42 - e / 56))))))
+    direct = (1.0 + e) * jnp.log1p(jnp.maximum(e, -1.0 + 1e-7)) - e
+    deviance = mean * jnp.where(jnp.abs(e) < 0.1, series, direct)
+    inverse = 1.0 / jnp.maximum(count, 1.0)
+    stirling = inverse * (
+        1 / 12 - inverse * inverse * (1 / 360 - inverse * inverse * (1 / 1260 - inverse * inverse / 1680))
+    )
+    saddle = -deviance - stirling - 0.5 * jnp.log(2.0 * jnp.pi * jnp.maximum(count, 1.0))
+    return jnp.where(count < 0.5, -mean, saddle)
