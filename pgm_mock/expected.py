@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from .psf import PSF, GaussianPSF
@@ -58,6 +59,13 @@ class PointSource(NamedTuple):
     profile_y: Float[Array, " ny"]
     flux: Num[ArrayLike, ""]
     background: Num[ArrayLike, ""]
+
+    def image(self, dtype: DTypeLike) -> Float[Array, "ny nx"]:
+        """Multiply the factors out, in a precision of choice."""
+        exposure, columns, rows, flux, background = (jnp.asarray(factor, dtype) for factor in self)
+        # Without the barrier XLA computes the profiles anew for each pixel instead of once for each row and column.
+        columns, rows = jax.lax.optimization_barrier((columns, rows))
+        return exposure * (flux * rows[:, None] * columns + background)
 
 
 def point_source(

@@ -14,9 +14,9 @@ from jaxtyping import Array, ArrayLike, Num
 
 from . import poisson
 from .errors import InputError
-from .expected import expected_counts
+from .expected import expected_counts, point_source
 from .model import EXPECTED, OBSERVED, stamp_model
-from .observation import Observation
+from .observation import Observation, checked_exposure
 from .priors import SITES, Priors
 from .psf import PSF, GaussianPSF
 from .random import source_key
@@ -24,8 +24,8 @@ from .random import source_key
 if TYPE_CHECKING:
     import xarray
 
-BLOCK_PIXELS = 1 << 20
-"""Pixels that are simulated at once: they fit into a processor's cache."""
+BLOCK_PIXELS = 1 << 21
+"""Pixels that are simulated at once: enough to keep all cores busy, few enough to stay near the processor."""
 
 
 def draw_parameters(priors: Priors, seed: int | None = None) -> dict[str, float]:
@@ -68,22 +68,54 @@ def generate_mock_image(
     Raises:
         InputError: an image that is none, an unknown parameter, or a value that it cannot have.
     """
-    exposure, x, y = np.asarray(exptime, float), np.asarray(xs, float), np.asarray(ys, float)
-    stamp = Observation(counts=np.zeros(exposure.shape, int), exposure=exposure)
-    try:
-        np.broadcast_shapes(x.shape, y.shape, exposure.shape)
-    except ValueError as error:
-        raise InputError(
-            f"xs, ys: expected the shape {exposure.shape} of exptime, found {x.shape}, {y.shape}"
-        ) from error
-    if priors is None:
-        priors = Priors.default(stamp, float(np.mean(x)), float(np.mean(y)))
+    exposure = checked_exposure(exptime, "exptime")
+    x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
     if unknown := [name for name in pars or {} if name not in SITES]:
         raise InputError(f"pars: expected {', '.join(SITES)}; found {', '.join(map(str, unknown))}")
     parameter_key, image_key = jax.random.split(source_key(seed, "image"))
-    fixed = priors.replace(**(pars or {}))
-    parameters = _draw_parameters(parameter_key, fixed) if fixed.free else dict(fixed)
-    return poisson.draw(image_key, _mean_image, stamp.exposure, x, y, parameters, psf)
+    if pars is not None and len(pars) == len(SITES):
+        parameters = dict(Priors(**pars))
+    else:
+        if priors is None:
+            blank = Observation(counts=np.zeros(exposure.shape, int), exposure=exposure)
+            priors = Priors.default(blank, float(np.mean(x)), float(np.mean(y)))
+        parameters = _draw_parameters(parameter_key, priors.replace(**(pars or {})))
+    box = _exposed_box(exposure)
+    counts = np.zeros(exposure.shape, np.int32)
+    ramps = _cut(x, box), _cut(y, box)
+    counts[box] = poisson.draw(image_key, _mean_image, exposure[box], *ramps, parameters, psf)
+    return counts
+
+
+def _exposed_box(exposure: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns between which there is exposure: two thirds of a real field have none."""
+    exposed = exposure > 0
+    rows, columns = np.flatnonzero(exposed.any(axis=1)), np.flatnonzero(exposed.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _cut(ramp: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+    """Cut a ramp to a box along the axes that it has."""
+    return ramp[box[0] if len(ramp) > 1 else slice(None), box[1] if ramp.shape[1] > 1 else slice(None)]
+
+
+def _row(xs: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the x of each pixel, as one row where all rows are the same: a PSF in factors then costs nothing."""
+    x = np.asarray(xs, float)
+    _check_ramp("xs", x, shape)
+    return x[:1] if len(x) > 1 and (x == x[:1]).all() else x
+
+
+def _column(ys: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the y of each pixel, as one column where all columns are the same."""
+    y = np.asarray(ys, float)
+    _check_ramp("ys", y, shape)
+    return y[:, :1] if y.shape[1] > 1 and (y == y[:, :1]).all() else y
+
+
+def _check_ramp(name: str, ramp: np.ndarray, shape: tuple[int, ...]) -> None:
+    if ramp.ndim != 2 or any(found not in (1, wanted) for found, wanted in zip(ramp.shape, shape, strict=True)):
+        raise InputError(f"{name}: expected the shape {shape} of exptime, found {ramp.shape}")
 
 
 def prior_predictive(
@@ -146,7 +178,7 @@ def simulate(
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.
     blocks = [run(0)]
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as threads:
         blocks += threads.map(run, range(1, -(-num_samples // size)))
     return {name: np.concatenate([block[name] for block in blocks]) for name in SITES}, counts
 
@@ -169,8 +201,12 @@ def _draw_many(key: Array, first: Array, priors: Priors, size: int) -> dict[str,
 
 def _mean_counts(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
     """Expected counts of each draw of the parameters, shape (draw, ny, nx)."""
-    return jax.vmap(lambda one: expected_counts(exposure, x, y, psf=psf, **one))(parameters)
+    return jax.vmap(lambda one: _mean_image(exposure, x, y, one, psf))(parameters)
 
 
 def _mean_image(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
-    return expected_counts(exposure, x, y, psf=psf, **parameters)
+    """Expected counts to single precision, which is what the counts are drawn with; the factors are made in full."""
+    source = point_source(exposure, x, y, psf, parameters)
+    if source is None:
+        return expected_counts(exposure, x, y, psf=psf, **parameters)
+    return source.image(jnp.float32)

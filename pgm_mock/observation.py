@@ -54,7 +54,7 @@ class Observation:
     left_out: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
-        exposure = _checked_exposure(self.exposure, "exposure")
+        exposure = checked_exposure(self.exposure, "exposure").copy()
         counts, left_out = _checked_counts(self.counts, exposure, "counts")
         for array in (counts, exposure):
             array.setflags(write=False)
@@ -84,13 +84,13 @@ class Observation:
         """
         plane, exposed = read_plane(image), read_plane(exposure)
         _check_same_sky(plane, exposed)
-        checked = _checked_exposure(exposed.data, exposed.label)
+        checked = checked_exposure(exposed.data, exposed.label)
         unit = _unit_of(exposed, checked, exposure_unit)
         counts, left_out = _checked_counts(plane.data, checked, plane.label)
         missing = (checked > 0) & ~np.isfinite(np.asarray(plane.data, float))
         if np.any(missing):
             warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 2)
-            checked = _checked_exposure(np.where(missing, 0.0, checked), exposed.label)
+            checked = checked_exposure(np.where(missing, 0.0, checked), exposed.label)
         if left_out:
             said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
             warnings.warn(said, DataWarning, 2)
@@ -243,8 +243,10 @@ def _check_same_sky(plane: ImagePlane, exposed: ImagePlane) -> None:
         return
     ny, nx = plane.data.shape
     corners = np.array([[1, 1], [nx, 1], [1, ny], [nx, ny], [(nx + 1) / 2, (ny + 1) / 2]])
-    sky = first.pixel_to_world(*(corners - 1).T)
-    there = np.stack(second.world_to_pixel(sky), axis=1) + 1
+    if list(first.wcs.ctype) == list(second.wcs.ctype) and first.wcs.radesys == second.wcs.radesys:
+        there = second.all_world2pix(first.all_pix2world(corners, 1), 1, quiet=True)
+    else:
+        there = np.stack(second.world_to_pixel(first.pixel_to_world(*(corners - 1).T)), axis=1) + 1
     shift = float(np.max(np.hypot(*(there - corners).T)))
     if not shift <= 0.01:
         raise InputError(
@@ -259,13 +261,20 @@ def _unit_of(exposed: ImagePlane, exposure: np.ndarray, given: str | None) -> Ex
         raise InputError(f"{exposed.label}: {error}") from error
 
 
-def _checked_exposure(values: object, label: str) -> np.ndarray:
-    """Return an exposure map as float64, NaN turned into 0, or raise InputError."""
-    exposure = _image(values, label).astype(float)
-    exposure[np.isnan(exposure)] = 0.0
-    if np.any(exposure < 0) or np.any(np.isinf(exposure)):
+def checked_exposure(values: object, label: str) -> np.ndarray:
+    """Return an exposure map as float64, NaN turned into 0, or raise InputError; not always a copy.
+
+    Args:
+        values: anything that should be an image, shape (ny, nx).
+        label: what an error calls it.
+    """
+    exposure = _image(values, label).astype(float, copy=False)
+    if np.isnan(exposure.min()):
+        exposure = np.where(np.isnan(exposure), 0.0, exposure)
+    least, most = exposure.min(), exposure.max()
+    if least < 0 or most == np.inf:
         raise InputError(f"{label}: expected exposures that are finite and ≥ 0, found {_first(exposure, _bad)}")
-    if not np.any(exposure > 0):
+    if not most > 0:
         raise InputError(f"{label}: expected an exposure map, found no pixel with any exposure")
     return exposure
 

@@ -98,13 +98,7 @@ def plot_posterior_image(
 
     The residual is (N - mu) / sqrt(mu) with mu the posterior mean image, from at most `num_draws` draws.
     """
-    group = posterior["posterior"].to_dataset().stack(sample=("chain", "draw"))
-    chosen = np.linspace(0, group.sizes["sample"] - 1, min(num_draws, group.sizes["sample"])).astype(int)
-    mean = np.zeros(stamp.shape)
-    for number in chosen:
-        draw = {name: float(group[name].values[number]) for name in SITES}
-        mean += np.asarray(expected_counts(stamp.exposure, stamp.columns, stamp.rows, psf=psf, **draw))
-    mean /= len(chosen)
+    mean = _mean_image(stamp, posterior, psf, num_draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.where(mean > 0, (stamp.counts - mean) / np.sqrt(mean), np.nan)
     figure, axes = _figure(stamp, (15.5, 5.0), columns=3)
@@ -120,6 +114,21 @@ def plot_posterior_image(
     _colour_bar(figure, shown, axes[2], r"$(N_k - \mu_k)\,/\,\sqrt{\mu_k}$")
     figure.suptitle(stamp.name)
     return figure
+
+
+def _mean_image(stamp: Observation, posterior: "xarray.DataTree", psf: PSF, num_draws: int) -> np.ndarray:
+    """Average the expected counts over draws spread evenly through the posterior."""
+    import jax
+
+    drawn = {name: values(posterior, "posterior", name).ravel() for name in SITES}
+    size = len(drawn["flux"])
+    chosen = np.linspace(0, size - 1, min(num_draws, size)).astype(int)
+
+    def image(parameters: dict[str, jax.Array]) -> jax.Array:
+        return expected_counts(stamp.exposure, stamp.columns, stamp.rows, psf=psf, **parameters)
+
+    images = jax.vmap(image)({name: draws[chosen] for name, draws in drawn.items()})
+    return np.asarray(images).mean(axis=0)
 
 
 def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int = 5) -> "Figure":

@@ -6,10 +6,10 @@ Three steps, each a pure function of the key, a pixel's place and its mean:
    rare word whose resolution does not suffice, is marked. One pass over the image, fused with the random words and
    with the computation of the means.
 2. The marked pixels (about 1 %) are gathered into a short array.
-3. Those are finished: `_invert_two_sided` inverts a 64-bit uniform from both tails for means below 10 (Devroye 1986,
-   III.2), `_reject` is transformed rejection above (PTRS, Hörmann 1993), with Loader's (2000) form of the
-   probability, in which the difference from the mean is a small exact number, so that the law holds for means beyond
-   10^7 in single precision.
+3. Those are finished: `_invert_middle` does the same with more terms for means below 10; `_invert_two_sided` inverts a
+   64-bit uniform from both tails where the word is too coarse (Devroye 1986, III.2); `_reject` is transformed rejection
+   for means above (PTRS, Hörmann 1993), with Loader's (2000) form of the probability, in which the difference from the
+   mean is a small exact number, so that the law holds for means beyond 10^7 in single precision.
 
 Drawn in one piece for a traced array, the same steps give the same numbers.
 """
@@ -29,12 +29,17 @@ from .threefry import random_words, uniform
 _SMALL, _LARGE = 2.0, 10.0
 _COARSE = 1 << 16
 """Words below this are settled with 64 bits: 2^-32 is no longer small against their size."""
-_STEPS = 14
-"""Terms of the unrolled inversion: P(N > 14) is 6e-9 for a mean of 2, words below 2e-5 are marked."""
+_COARSE_BELOW = 1 << 20
+"""The same from the other end, where P(N > k) is near 1 and has an absolute precision of 6e-8."""
+_SMALL_TERMS, _MIDDLE_TERMS = 14, 34
+"""Terms of the unrolled inversion: P(N > 14) is 6e-9 for a mean of 2, P(N > 34) is 7e-10 for a mean of 10."""
 _TERMS = 56
 """Terms of the two-sided inversion: P(N > 56) is below 1e-24 for a mean of 10."""
-_BLOCK = 1 << 12
-"""Marked pixels are finished in blocks of this size."""
+_BLOCKS = (1 << 9, 1 << 12)
+"""Marked pixels are finished in blocks of one of these sizes, the smaller one where one block does."""
+
+_LARGEST = 2.0**31 - 2.0**21
+"""Above this mean a count is 2^31 - 1; below it no count comes near."""
 
 Mean = Callable[..., Array]
 Finish = Callable[[jax.Array, Array, Array], Array]
@@ -48,7 +53,7 @@ def poisson(key: jax.Array, mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
         mean: any shape, finite and ≥ 0.
 
     Returns:
-        32-bit integers of the same shape; they saturate at 2^31 - 1.
+        32-bit integers of the same shape; 2^31 - 1 for means above 2^31 - 2^21.
 
     Raises:
         InputError: a mean is NaN, negative or infinite (not checked while JAX traces).
@@ -80,14 +85,18 @@ def draw(key: jax.Array, mean_of: Mean, *arguments: Any) -> np.ndarray:
         means = np.asarray(means_everywhere).reshape(-1)[places]
         if (bad := means[~((means >= 0) & (means < np.inf))]).size:
             raise InputError(f"mean: expected means that are finite and ≥ 0, found {bad[0]} ({bad.size} such)")
-        for finish, chosen in ((_invert_two_sided, means < _LARGE), (_reject, means >= _LARGE)):
-            _finish(key, finish, flat, places[chosen], means[chosen])
+        _finish(key, _invert_middle, flat, places, means, (means > _SMALL) & (means < _LARGE))
+        _finish(key, _reject, flat, places, means, means >= _LARGE)
+        _finish(key, _invert_two_sided, flat, places, means, flat[places] < 0)
     return counts
 
 
-def _finish(key: jax.Array, finish: Finish, flat: np.ndarray, places: np.ndarray, means: np.ndarray) -> None:
-    """Draw some pixels by one of the two methods, block by block, and put them in their places."""
-    blocks = zip(_blocks(places), _blocks(means, fill=_LARGE), strict=True)
+def _finish(
+    key: jax.Array, finish: Finish, flat: np.ndarray, places: np.ndarray, means: np.ndarray, chosen: np.ndarray
+) -> None:
+    """Draw the chosen ones of the marked pixels by one of the methods, block by block, and put them in their places."""
+    places = places[chosen]
+    blocks = zip(_blocks(places), _blocks(means[chosen], fill=_LARGE), strict=True)
     drawn = [_run_block(key, finish, *block) for block in blocks]
     if drawn:
         flat[places] = np.concatenate([np.asarray(block) for block in drawn])[: places.size]
@@ -95,10 +104,11 @@ def _finish(key: jax.Array, finish: Finish, flat: np.ndarray, places: np.ndarray
 
 def _blocks(values: np.ndarray, fill: float = 0) -> list[np.ndarray]:
     """Cut an array into blocks of one size, the last one padded, so that one compiled program serves all."""
-    count = -(-values.size // _BLOCK)
-    padded = np.full(count * _BLOCK, fill, np.uint32 if values.dtype.kind == "i" else values.dtype)
+    size = next((size for size in _BLOCKS if values.size <= size), _BLOCKS[-1])
+    count = -(-values.size // size)
+    padded = np.full(count * size, fill, np.uint32 if values.dtype.kind == "i" else values.dtype)
     padded[: values.size] = values
-    return list(padded.reshape(count, _BLOCK))
+    return list(padded.reshape(count, size))
 
 
 def _itself(mean: Array) -> Array:
@@ -109,9 +119,10 @@ def _draw_traced(key: jax.Array, mean: Array) -> Array:
     """Draw inside a compiled function: no gathering, every pixel goes through both steps."""
     places = jnp.arange(mean.size, dtype=jnp.uint32).reshape(mean.shape)
     counts = _invert_small(key, places, mean.astype(jnp.float32))
-    below = _invert_two_sided(key, places, jnp.minimum(mean, _LARGE))
-    above = _reject(key, places, jnp.maximum(mean, _LARGE))
-    return jnp.where(counts >= 0, counts, jnp.where(mean < _LARGE, below, above))
+    low, high = jnp.minimum(mean, _LARGE), jnp.maximum(mean, _LARGE)
+    middle = jnp.where(mean > _SMALL, _invert_middle(key, places, low), -1)
+    middle = jnp.where(middle < 0, _invert_two_sided(key, places, low), middle)
+    return jnp.where(counts >= 0, counts, jnp.where(mean < _LARGE, middle, _reject(key, places, high)))
 
 
 @partial(jax.jit, static_argnames="mean_of")
@@ -127,16 +138,28 @@ def _run_block(key: jax.Array, finish: Finish, places: Array, means: Array) -> A
 
 
 def _invert_small(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
-    """Count the survival probabilities above a uniform word; -1 where that is not enough, or the mean is none.
-
-    N = #{k ≥ 0: u < P(N > k)}. The sums P(N > k) are added up from the far tail, so that each keeps its relative
-    precision.
-    """
+    """Invert where the mean is small; -1 where it is not, or is none, or where the word is too coarse."""
     word = random_words(key, places)
+    unsettled = ~((mean >= 0) & (mean <= _SMALL)) | ((word < _COARSE) & (mean > 0))
+    return jnp.where(unsettled, -1, _invert(word, mean, _SMALL_TERMS))
+
+
+def _invert_middle(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
+    """Invert means up to 10; -1 where the word lies so far in a tail that single precision does not do."""
+    word = random_words(key, places)
+    unsettled = (word < _COARSE) | (word > jnp.uint32(0xFFFFFFFF - _COARSE_BELOW))
+    return jnp.where(unsettled, -1, _invert(word, mean.astype(jnp.float32), _MIDDLE_TERMS))
+
+
+def _invert(word: UInt32[Array, "*n"], mean: Float[Array, "*n"], steps: int) -> Int[Array, "*n"]:
+    """Count the survival probabilities above a uniform word: N = #{k ≥ 0: u < P(N > k)}.
+
+    The sums P(N > k) are added up from the far tail, so that each keeps its relative precision.
+    """
     u = uniform(word)
     probability = jnp.exp(-mean)
     terms = []
-    for k in range(1, _STEPS + 1):
+    for k in range(1, steps + 1):
         probability = probability * (mean * (1.0 / k))
         terms.append(probability)
     survival = jnp.zeros_like(mean)
@@ -144,8 +167,7 @@ def _invert_small(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array
     for probability in reversed(terms):
         survival = survival + probability
         count = count + (u < survival).astype(jnp.int32)
-    unsettled = ~((mean >= 0) & (mean <= _SMALL)) | ((word < _COARSE) & (mean > 0))
-    return jnp.where(unsettled, -1, count)
+    return count
 
 
 def _invert_two_sided(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
@@ -176,9 +198,8 @@ def _invert_two_sided(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[A
 
 def _reject(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
     """Transformed rejection with squeeze (PTRS): one or two tries a pixel."""
-    whole = jnp.minimum(jnp.floor(mean), 2.0**31 - 1)
-    fraction = (mean - whole).astype(jnp.float32)
-    whole_count = whole.astype(jnp.int64 if jax.config.jax_enable_x64 else jnp.int32)
+    whole = jnp.minimum(jnp.floor(mean), _LARGEST)
+    fraction = jnp.where(mean > _LARGEST, 0.0, mean - whole).astype(jnp.float32)
     mu = mean.astype(jnp.float32)
     b = 0.931 + 2.53 * jnp.sqrt(mu)
     a = -0.059 + 0.02483 * b
@@ -200,8 +221,8 @@ def _reject(key: jax.Array, places: UInt32[Array, "*n"], mean: Float[Array, "*n"
 
     start = (jnp.int32(0), jnp.zeros_like(mu), jnp.zeros(mu.shape, bool))
     _, offset, _ = jax.lax.while_loop(lambda carry: ~jnp.all(carry[2]), attempt, start)
-    count = whole_count + offset.astype(whole_count.dtype)
-    return jnp.clip(count, 0, 2**31 - 1).astype(jnp.int32)
+    count = whole.astype(jnp.int32) + offset.astype(jnp.int32)
+    return jnp.where(mean > _LARGEST, 2**31 - 1, jnp.maximum(count, 0))
 
 
 def _log_probability(difference: Float[Array, "*n"], mean: Float[Array, "*n"]) -> Float[Array, "*n"]:

@@ -102,12 +102,10 @@ def summarise(posterior: "xarray.DataTree") -> FitSummary:
 
     What the fit itself found wrong is repeated; a bulk effective sample size of NUTS up to 400 is added to it.
     """
-    from arviz import ess, rhat
-
     group, attrs = posterior["posterior"].to_dataset(), posterior.attrs
     sampled = attrs["method"] == "nuts"
     free = group[[name for name in SITES if np.ptp(group[name].values) > 0]]
-    r_hats, sizes = (rhat(free), ess(free, method="bulk")) if sampled else ({}, {})
+    r_hats, sizes = _convergence(free) if sampled else ({}, {})
     parameters = {}
     for name in SITES:
         values = group[name].values
@@ -137,6 +135,13 @@ def summarise(posterior: "xarray.DataTree") -> FitSummary:
         detection={name: float(attrs[name]) for name in _DETECTION if name in attrs},
         problems=tuple(problems),
     )
+
+
+def _convergence(group: "xarray.Dataset") -> "tuple[xarray.Dataset, xarray.Dataset]":
+    """R-hat and bulk effective sample size; ArviZ takes a while to import, and weighted draws need neither."""
+    from arviz import ess, rhat
+
+    return rhat(group), ess(group, method="bulk")
 
 
 def interval(parameter: ParameterSummary) -> str:

@@ -186,6 +186,7 @@ def test_graph_prints_the_factorisation(tmp_path, capsys):
     assert summary["factorisation"].startswith("p(x_pos")
 
 
+@pytest.mark.slow
 def test_demo_tells_the_whole_story(tmp_path, capsys):
     run("demo", "--out", tmp_path / "demo", "--json")
     summary = json.loads(capsys.readouterr().out)

@@ -116,9 +116,9 @@ def test_bad_input_is_named(stamp, priors):
         generate_mock_image(*image, PARS | {"flux": -1.0})
     with pytest.raises(InputError, match="flux: expected a value ≥ 0, found nan"):
         generate_mock_image(*image, PARS | {"flux": float("nan")})
-    with pytest.raises(InputError, match=r"xs, ys: expected the shape \(21, 21\) of exptime"):
+    with pytest.raises(InputError, match=r"xs: expected the shape \(21, 21\) of exptime, found \(21, 19\)"):
         generate_mock_image(stamp.exposure, stamp.x[:, :-2], stamp.y)
-    with pytest.raises(InputError, match="exposure: expected exposures that are finite"):
+    with pytest.raises(InputError, match="exptime: expected exposures that are finite"):
         generate_mock_image(-stamp.exposure, stamp.x, stamp.y)
     with pytest.raises(InputError, match="num_samples: expected at least 1, found 0"):
         prior_predictive(stamp, priors, num_samples=0)

@@ -1,6 +1,7 @@
 """The command line: `pgm-mock`, or `python -m pgm_mock`."""
 
 import argparse
+import gc
 import sys
 import warnings
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 2 bad usage or bad input (one line on stderr), 1 anything else.
     """
     options = _parser().parse_args(arguments)
+    gc.set_threshold(100_000)  # importing and tracing make many objects and little garbage
     from ..errors import InputError
 
     warnings.showwarning = _show_warning

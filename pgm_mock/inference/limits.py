@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
-from scipy import special, stats
+from scipy import special
 
 from ..priors import Priors
 from ..psf import PSF
@@ -58,16 +58,17 @@ def upper_limit(z: Point, data: Data, priors: Priors, psf: PSF) -> UpperLimit:
     def climb(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         flux, background = carry
         inverse = real / (flux * at_photons + background)
-        return flux * jnp.sum(at_photons * inverse) / source_time, background * jnp.sum(inverse) / sky_time
+        background = jnp.maximum(background * jnp.sum(inverse) / sky_time, 1e-3 * level)
+        return flux * jnp.sum(at_photons * inverse) / source_time, background
 
     tiny = jnp.finfo(exposure.dtype).tiny ** 0.5
+    source_time = jnp.maximum(source_time, tiny)
     level = jnp.maximum(count, 0.5) / sky_time
-    start = (0.1 * jnp.maximum(count, 1.0) / jnp.maximum(source_time, tiny), level)
+    start = (0.1 * jnp.maximum(count, 1.0) / source_time, level)
     flux, background = jax.lax.fori_loop(0, _CLIMB, climb, start)
-    background = jnp.maximum(background, 1e-3 * level)
     information = jnp.sum(at_photons**2 * real / (flux * at_photons + background) ** 2)
-    width = jnp.minimum(jax.lax.rsqrt(jnp.maximum(information, tiny)), 1e3 * (flux + 1.0 / source_time))
-    width = jnp.maximum(width, 1.0 / jnp.maximum(source_time, tiny))
+    one_count = 1.0 / source_time
+    width = jnp.clip(jax.lax.rsqrt(jnp.maximum(information, tiny)), one_count, (1.0 + jnp.sqrt(count)) * one_count)
     fluxes = jnp.maximum(flux - 8.0 * width, 0.0) + jnp.linspace(0.0, 1.0, _GRID) * (
         jnp.minimum(flux, 8.0 * width) + 12.0 * width
     )
@@ -110,7 +111,7 @@ def detectable_flux(limit: UpperLimit, *, false_alarm: float = FALSE_ALARM, powe
     if not light > 0:
         return float("nan")
     expected = float(limit.background) * area
-    threshold = stats.poisson.isf(false_alarm, expected) + 1
+    threshold = math.ceil(special.pdtrik(1.0 - false_alarm, expected)) + 1
     return max(0.0, float(special.gammaincinv(threshold, power)) - expected) / light
 
 

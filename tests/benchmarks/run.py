@@ -1,0 +1,391 @@
+"""Measure the package against its peers, interleaved in one process, and write RESULTS.md beside this file.
+
+    python -m pip install -c constraints.txt -e ".[compare]" && python tests/benchmarks/run.py IMAGE EXPOSURE
+
+Each figure is a ratio of times taken in turn in the same run, warm unless it says cold: the machine's mood cancels out.
+A bar that is not reached is printed with its figure all the same.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import arviz as az
+import emcee
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import nutpie
+from nutpie.compiled_pyfunc import from_pyfunc
+from scipy import special
+
+import pgm_mock
+from pgm_mock import Observation, Priors
+from pgm_mock.inference import methods
+from pgm_mock.inference.unconstrained import Data, Frame, log_density
+from pgm_mock.psf import GaussianPSF
+from pgm_mock.resources import resource
+
+HERE = Path(__file__).parent
+REFERENCE = HERE.parent / "reference" / "a1835_posteriors.json"
+SOURCE = (271, 216)
+
+
+class Row(NamedTuple):
+    """One line of the table: the job, what was measured, and the bar."""
+
+    job: str
+    measured: str
+    bar: str
+    reached: bool
+
+
+def interleaved(jobs: dict[str, Callable[[], Any]], turns: int = 5) -> dict[str, float]:
+    """Run the jobs in turn, after one run that does not count, and return the median time of each in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(turns + 1):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
+def numpy_stamps(stamp: Observation, priors: Priors, number: int, rng: np.random.Generator) -> np.ndarray:
+    """The whole job in NumPy: parameters, the PSF's integrals by column and row, the means, the counts; in blocks."""
+    counts = np.empty((number, *stamp.shape), np.int32)
+    for first in range(0, number, 500):
+        size = min(500, number - first)
+        x_pos, y_pos = (rng.normal(priors[n].loc, priors[n].scale, size)[:, None] for n in ("x_pos", "y_pos"))
+        flux, background, width = (
+            np.exp(rng.normal(priors[name].base_dist.loc, priors[name].base_dist.scale, size))
+            for name in ("flux", "background", "psf_width")
+        )
+
+        def profile(ramp: np.ndarray, centre: np.ndarray, width: np.ndarray = width) -> np.ndarray:
+            edges = np.concatenate([ramp - 0.5, ramp[-1:] + 0.5])
+            return np.diff(special.ndtr((edges - centre) / width[:, None]), axis=1)
+
+        light = profile(stamp.rows[:, 0], y_pos)[:, :, None] * profile(stamp.columns[0], x_pos)[:, None, :]
+        mean = stamp.exposure * (flux[:, None, None] * light + background[:, None, None])
+        counts[first : first + size] = rng.poisson(mean)
+    return counts
+
+
+def mocks(stamp: Observation, field: Observation, priors: Priors) -> list[Row]:
+    """10,000 stamps from the prior, and one full field, against NumPy and NumPyro."""
+    number, few = 10_000, 250
+    rng = np.random.default_rng(0)
+    predictive = numpyro.infer.Predictive(plain_model, num_samples=few)
+    image = (stamp.exposure, stamp.columns, stamp.rows, priors)
+    times = interleaved(
+        {
+            "ours": lambda: pgm_mock.prior_predictive(stamp, priors, num_samples=number, seed=1),
+            "numpy": lambda: numpy_stamps(stamp, priors, number, rng),
+            "predictive": lambda: jax.block_until_ready(predictive(jax.random.key(1), *image)["counts"]),
+        }
+    )
+    per = times["ours"] / number
+    against_numpyro, against_numpy = times["predictive"] / few / per, times["numpy"] / times["ours"]
+    pars = {"x_pos": 330.0, "y_pos": 348.0, "flux": 0.3, "background": 7e-6, "psf_width": 6.0}
+    light = {name: pars[name] for name in ("x_pos", "y_pos", "psf_width")}
+
+    def numpy_field() -> np.ndarray:
+        def profile(ramp: np.ndarray, centre: float) -> np.ndarray:
+            edges = np.append(ramp - 0.5, ramp[-1] + 0.5)
+            return np.diff(special.ndtr((edges - centre) / light["psf_width"]))
+
+        fraction = np.outer(profile(field.rows[:, 0], light["y_pos"]), profile(field.columns[0], light["x_pos"]))
+        return rng.poisson(field.exposure * (pars["flux"] * fraction + pars["background"]))
+
+    ramps = (field.columns, field.rows)
+    one = interleaved(
+        {
+            "ours": lambda: pgm_mock.generate_mock_image(field.exposure, *ramps, pars, seed=1),
+            "numpy": numpy_field,
+        },
+        turns=15,
+    )
+    ratio = one["numpy"] / one["ours"]
+    return [
+        Row(
+            "10,000 prior-predictive 41×41 stamps, `prior_predictive`",
+            f"{times['ours']:.2f} s; {against_numpyro:.0f} × NumPyro `Predictive`",
+            "≥ 100 ×",
+            against_numpyro >= 100,
+        ),
+        Row("the same", f"{against_numpy:.1f} × NumPy on one core", "≥ 2 ×", against_numpy >= 2),
+        Row(
+            "one 648×648 field, `generate_mock_image`",
+            f"{1e3 * one['ours']:.1f} ms; {ratio:.2f} × NumPy",
+            "≥ 1.5 ×",
+            ratio >= 1.5,
+        ),
+    ]
+
+
+def plain_model(exposure: Any, x: Any, y: Any, priors: Any, counts: Any = None) -> None:
+    """The model as a NumPyro user writes it: one Poisson for each pixel."""
+    pars = {name: numpyro.sample(name, prior) for name, prior in priors.items()}
+    mean = numpyro.deterministic("expected_counts", pgm_mock.expected_counts(exposure, x, y, **pars))
+    exposed = exposure > 0
+    poisson = numpyro.distributions.Poisson(jnp.where(exposed, mean, 1.0)).mask(exposed)
+    numpyro.sample("counts", poisson.to_event(2), obs=counts)
+
+
+def smallest_ess(draws: dict[str, np.ndarray]) -> float:
+    """The smallest bulk effective sample size; draws are of shape (chain, draw)."""
+    found = az.ess(az.from_dict({"posterior": draws})["posterior"].to_dataset(), method="bulk")
+    return min(float(found[name]) for name in found)
+
+
+def posterior(stamp: Observation, priors: Priors) -> list[Row]:
+    """Effective draws a second for one source, against NumPyro's NUTS, nutpie and emcee."""
+    plan = methods.make_plan("importance", GaussianPSF(), 9000, 1000.0, 0, num_chains=4, num_warmup=1, num_samples=1000)
+    kernel = numpyro.infer.NUTS(plain_model)
+    mcmc = numpyro.infer.MCMC(kernel, num_warmup=500, num_samples=1000, num_chains=4, chain_method="sequential")
+    image = (stamp.exposure, stamp.columns, stamp.rows, priors, stamp.counts)
+    data, psf = Data.of(stamp), GaussianPSF()
+    names = list(priors.free)
+    frame = Frame(jnp.zeros(5), jnp.ones(5))
+    value_and_grad = jax.jit(jax.value_and_grad(lambda z: log_density(frame.point(z, priors), data, priors, psf)))
+
+    def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = value_and_grad(z)
+        return float(value), np.asarray(gradient)
+
+    def expand(*_: Any, **__: Any) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        return lambda z: {name: np.asarray(z[number]) for number, name in enumerate(names)}
+
+    def start(seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        return np.array([271.0, 216.0, -6.2, -12.0, 0.4]) + rng.normal(0, 0.2, 5)
+
+    compiled = from_pyfunc(
+        ndim=5, make_logp_fn=lambda: logp, make_expand_fn=expand, expanded_dtypes=[np.dtype("float64")] * 5,
+        expanded_shapes=[()] * 5, expanded_names=names, make_initial_point_fn=start,
+    )  # fmt: skip
+
+    vectorised = jax.jit(jax.vmap(lambda z: log_density(frame.point(z, priors), data, priors, psf)))
+    walkers = np.array([start(seed) for seed in range(32)])
+    found: dict[str, float] = {}
+
+    def ours() -> None:
+        found["ours"] = methods.fit_one(stamp, priors, plan).numbers["ess"]
+
+    def numpyro_nuts() -> None:
+        mcmc.run(jax.random.PRNGKey(int(time.time())), *image)
+        found["numpyro"] = smallest_ess(
+            {n: np.asarray(v) for n, v in mcmc.get_samples(group_by_chain=True).items() if n in names}
+        )
+
+    def run_nutpie() -> None:
+        trace = nutpie.sample(compiled, draws=1000, tune=500, chains=4, cores=2, progress_bar=False, seed=1)
+        group = trace["posterior"] if hasattr(trace, "children") else trace.posterior
+        found["nutpie"] = smallest_ess({name: group[name].values for name in names})
+
+    def run_emcee() -> None:
+        sampler = emcee.EnsembleSampler(32, 5, lambda z: np.asarray(vectorised(z)), vectorize=True)
+        sampler.run_mcmc(walkers, 2000)
+        found["emcee"] = 32 * 1500 / sampler.get_autocorr_time(discard=500, quiet=True).max()
+
+    compiled_plan = methods.make_plan(
+        "nuts", GaussianPSF(), 9000, 1000.0, 0, num_chains=4, num_warmup=500, num_samples=1000
+    )
+
+    def compiled_once() -> None:
+        found["its kernel compiled once"] = smallest_ess(methods.fit_one(stamp, priors, compiled_plan).draws)
+
+    jobs = {"ours": ours, "numpyro": numpyro_nuts, "its kernel compiled once": compiled_once, "nutpie": run_nutpie}
+    times = interleaved(jobs | {"emcee": run_emcee}, turns=3)
+    rate = {name: found[name] / times[name] for name in times}
+    told = "; ".join(f"{name} {found[name]:.0f} in {times[name]:.3f} s" for name in times)
+    ratio = {name: rate["ours"] / rate[name] for name in times}
+    return [
+        Row("one posterior, ESS > 5,000", f"ESS: {told}", "ESS > 5,000", found["ours"] > 5000),
+        Row(
+            "the same, ESS/s",
+            f"{ratio['numpyro']:.0f} × NumPyro's `MCMC` with NUTS, "
+            f'{ratio["its kernel compiled once"]:.0f} × its kernel compiled once (`method="nuts"`)',
+            "≥ 50 ×",
+            ratio["its kernel compiled once"] >= 50,
+        ),
+        Row(
+            "the same, ESS/s",
+            f"{ratio['nutpie']:.0f} × nutpie (this log-density as a Python function), {ratio['emcee']:.0f} × emcee",
+            "≥ 10 × nutpie",
+            ratio["nutpie"] >= 10,
+        ),
+    ]
+
+
+def many(field: Observation) -> list[Row]:
+    """The 26 real sources at once, in fours, and one by one; and against the independent computation."""
+    regions = pgm_mock.read_regions(resource("a1835_regions.txt"))
+    stamps = [field.stamp(region.x, region.y) for region in regions]
+    priors = [Priors.read(resource("priors.toml"), s, r.x, r.y) for s, r in zip(stamps, regions, strict=True)]
+    kept: dict[str, list[Any]] = {}
+
+    def at_once() -> None:
+        kept["once"] = pgm_mock.fit_many(stamps, priors)
+
+    times = interleaved({"once": at_once}, turns=7)
+    fours = [p for i in range(0, 26, 4) for p in pgm_mock.fit_many(stamps[i : i + 4], priors[i : i + 4])]
+    alone = [pgm_mock.fit_many([s], [p])[0] for s, p in zip(stamps, priors, strict=True)]
+    same = all(
+        np.array_equal(a.draws[n], b.draws[n]) and np.array_equal(a.draws[n], c.draws[n])
+        for a, b, c in zip(kept["once"], fours, alone, strict=True)
+        for n in a.draws
+    )
+    khat, ess = (np.array([p.numbers[n] for p in kept["once"]]) for n in ("khat", "ess"))
+    fine = bool(ess.min() > 1000 and khat.max() < 0.7)
+    return [
+        Row("the 26 real sources, `fit_many`", f"{times['once']:.2f} s", "≤ 0.5 s", times["once"] <= 0.5),
+        Row(
+            "the same",
+            f"ESS {ess.min():.0f} to {ess.max():.0f}, k-hat ≤ {khat.max():.2f}",
+            "ESS > 1,000, k-hat < 0.7",
+            fine,
+        ),
+        Row("one batch, fours, one by one", "identical to the last bit" if same else "differ", "identical", same),
+        agreement(stamps, priors),
+    ]
+
+
+def agreement(stamps: list[Observation], priors: list[Priors]) -> Row:
+    """Compare 9,000 draws for each source with tests/reference."""
+    fits = pgm_mock.fit_many(stamps, priors, num_draws=9000)
+    worst = dict.fromkeys(("mean", "sd", "quantile", "ln Z"), 0.0)
+    for found, expected in zip(fits, json.loads(REFERENCE.read_text()), strict=True):
+        weights = np.exp(found.weighted["log_weight"][0])
+        for name, told in expected["parameters"].items():
+            values = found.weighted[name][0]
+            mean = weights @ values
+            sd = np.sqrt(weights @ (values - mean) ** 2)
+            order = np.argsort(values)
+            quantiles = np.interp([0.16, 0.5, 0.84], np.cumsum(weights[order]), values[order])
+            off = np.abs(quantiles - [told["q16"], told["q50"], told["q84"]]).max() / told["sd"]
+            worst["mean"] = max(worst["mean"], abs(mean - told["mean"]) / told["sd"])
+            worst["sd"] = max(worst["sd"], abs(sd / told["sd"] - 1))
+            worst["quantile"] = max(worst["quantile"], off)
+        worst["ln Z"] = max(worst["ln Z"], abs(found.numbers["log_evidence"] - expected["ln_evidence"]))
+    bars = {"mean": 0.1, "sd": 0.05, "quantile": 0.1, "ln Z": 0.05}
+    return Row(
+        "26 sources, 9,000 draws, against tests/reference",
+        "worst " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()),
+        "mean 0.1 sd, sd 5 %, quantiles 0.1 sd, ln Z 0.05",
+        all(worst[name] <= bar for name, bar in bars.items()),
+    )
+
+
+def survey(stamp: Observation, priors: Priors, number: int) -> list[Row]:
+    """Mock stamps from the prior through iter_fits: rate, certified share, memory."""
+    import dataclasses
+    import resource as system
+
+    counts = pgm_mock.prior_predictive(stamp, priors, num_samples=number, seed=5)["prior_predictive"]["counts"].values[
+        0
+    ]
+    stamps = (dataclasses.replace(stamp, counts=image, name=f"mock {i}") for i, image in enumerate(counts))
+    list(pgm_mock.iter_fits([stamp], [priors]))
+    start, certified, methods_used, at_start = time.perf_counter(), 0, {}, 0
+    for done, found in enumerate(pgm_mock.iter_fits(stamps, (priors for _ in range(number)), progress=True)):
+        certified += found.certified
+        methods_used[found.method] = methods_used.get(found.method, 0) + 1
+        if done == number // 4:
+            at_start = system.getrusage(system.RUSAGE_SELF).ru_maxrss
+    rate = number / (time.perf_counter() - start)
+    grown = (system.getrusage(system.RUSAGE_SELF).ru_maxrss - at_start) / 1024
+    share = certified / number
+    return [
+        Row(
+            f"{number:,} mock stamps, `iter_fits`",
+            f"{rate:.0f} stamps/s, compilation of the rarer kinds included",
+            "≥ 80 stamps/s",
+            rate >= 80,
+        ),
+        Row("the same", f"{share:.2%} certified without NUTS; methods {methods_used}", "≥ 99.5 %", share >= 0.995),
+        Row("the same", f"memory grows by {grown:.0f} MiB over the last three quarters", "flat", grown < 200),
+    ]  # fmt: skip
+
+
+def cold(image: str, exposure: str) -> list[Row]:
+    """`pgm-mock fit` in a fresh process, its compile cache filled by a first run."""
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["fit", image, exposure, "--x", "271", "--y", "216", "--out", folder]
+        environment = os.environ | {"XDG_CACHE_HOME": folder + "/cache"}
+        for _ in range(4):
+            start = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "pgm_mock", *arguments], check=True, capture_output=True, env=environment
+            )
+            times.append(time.perf_counter() - start)
+    median = float(np.median(times[1:]))
+    measured = f"{median:.1f} s; first run {times[0]:.1f} s"
+    return [Row("`pgm-mock fit`, cold process, cache filled", measured, "≤ 6 s", median <= 6)]
+
+
+def main() -> None:
+    """Run what is asked for, print the table, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image")
+    parser.add_argument("exposure")
+    parser.add_argument("--mocks", type=int, default=10_000, help="stamps of the survey row")
+    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    options = parser.parse_args()
+    field = Observation.read(options.image, options.exposure)
+    stamp = field.stamp(*SOURCE)
+    priors = Priors.default(stamp, *SOURCE)
+    jobs = [
+        partial(mocks, stamp, field, priors),
+        partial(posterior, stamp, priors),
+        partial(many, field),
+        partial(survey, stamp, priors, options.mocks),
+        partial(cold, options.image, options.exposure),
+    ]
+    rows: list[Row] = []
+    for job in jobs:
+        rows += job()
+        for row in rows[-4:]:
+            print(row, flush=True)
+    options.out.write_text(table(rows), encoding="utf-8")
+
+
+def table(rows: list[Row]) -> str:
+    """Write the rows as Markdown, with versions and machine."""
+    packages = ("pgm-mock", "jax", "numpyro", "numpy", "scipy", "arviz", "nutpie", "emcee")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    device = jax.devices()[0]
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `run.py` beside this file. {os.cpu_count()} × {platform.machine()}, {device.device_kind}, "
+        f"Python {platform.python_version()}; {versions}.",
+        "Warm unless it says cold; ratios of medians, interleaved in one run.",
+        "",
+        "| job | measured | bar | reached |",
+        "|---|---|---|---|",
+        *(f"| {row.job} | {row.measured} | {row.bar} | {'yes' if row.reached else 'no'} |" for row in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

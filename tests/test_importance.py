@@ -1,0 +1,325 @@
+"""Importance sampling, piece by piece and whole. Oracles: ArviZ, SciPy, conjugate closed forms, tests/reference."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from arviz_stats.base import array_stats
+from scipy import integrate, special, stats
+
+from pgm_mock import InputError, Observation, Priors, fit, fit_many, iter_fits, prior_predictive, summarise
+from pgm_mock.inference import importance, mixture, program, psis
+from pgm_mock.inference.laplace import laplace
+from pgm_mock.inference.limits import UpperLimit, detectable_flux, detection_likelihood, upper_limit
+from pgm_mock.inference.sourcefree import source_free
+from pgm_mock.inference.unconstrained import Data
+from pgm_mock.psf import GaussianPSF
+from pgm_mock.resources import resource
+from tests.test_fit import REFERENCE
+
+PSF = GaussianPSF()
+
+
+@pytest.fixture(scope="module")
+def posterior(stamp, priors):
+    return fit(stamp, priors, seed=1)
+
+
+def test_laplace_finds_a_gaussian_exactly_and_any_mode_roughly():
+    precision = np.array([[4.0, 1.0], [1.0, 2.0]])
+
+    def gaussian(u):
+        return -0.5 * (u - 1.0) @ precision @ (u - 1.0)
+
+    mode, factor = laplace(gaussian, jnp.zeros(2))
+    np.testing.assert_allclose(mode, 1.0, atol=1e-10)
+    np.testing.assert_allclose(factor @ factor.T, np.linalg.inv(precision), atol=1e-10)
+    mode, _ = laplace(lambda u: -jnp.sum(jnp.log1p(u**2)), jnp.full(2, 6.0))
+    np.testing.assert_allclose(mode, 0.0, atol=1e-3)
+
+
+def test_mixture_density_is_scipys_and_its_draws_follow_it():
+    shares = np.array([0.3, 0.7])
+    places, factors = np.array([[0.0, 1.0], [3.0, -1.0]]), np.array([[[1.0, 0], [0.5, 2.0]], [[0.3, 0], [0.1, 0.6]]])
+    mix = mixture.Mixture(jnp.log(shares), jnp.asarray(places), jnp.asarray(factors))
+    u = np.random.default_rng(0).normal(size=(50, 2))
+    parts = [s * stats.multivariate_t.pdf(u, m, f @ f.T, df=5) for s, m, f in zip(shares, places, factors, strict=True)]
+    np.testing.assert_allclose(mixture.log_density(jnp.asarray(u), mix), np.log(sum(parts)), rtol=1e-10)
+    normals, uniforms = (
+        jax.random.normal(jax.random.key(0), (40_000, 7)),
+        jax.random.uniform(jax.random.key(1), (40_000,)),
+    )
+    draws = np.asarray(mixture.sample(normals, uniforms, mix))
+
+    def cdf(x):
+        return sum(s * stats.t.cdf((x - m[0]) / f[0, 0], 5) for s, m, f in zip(shares, places, factors, strict=True))
+
+    assert stats.kstest(draws[:, 0], cdf).pvalue > 1e-3
+
+
+def test_mixture_fit_recovers_what_it_was_drawn_from():
+    rng = np.random.default_rng(3)
+    u = np.concatenate([rng.normal([-4, 0], 0.5, (3000, 2)), rng.normal([3, 1], [1.0, 0.2], (6000, 2))])
+    start = mixture.Mixture(
+        jnp.log(jnp.full(2, 0.5)), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.tile(jnp.eye(2), (2, 1, 1))
+    )
+    fitted = mixture.fit_weighted(jnp.asarray(u), jnp.full(9000, 1 / 9000), start, steps=40)
+    np.testing.assert_allclose(np.exp(fitted.log_shares), [1 / 3, 2 / 3], atol=0.01)
+    np.testing.assert_allclose(fitted.locations, [[-4, 0], [3, 1]], atol=0.05)
+
+
+@pytest.mark.parametrize("shape", [0.1, 0.5, 0.9])
+def test_psis_is_arvizs(shape):
+    """ArviZ takes the same log weights as an array and smooths them by the same method."""
+    ratios = np.log(stats.genpareto.rvs(shape, size=3000, random_state=2) + 0.1)
+    smoothed, khat = psis.smooth(jnp.asarray(ratios))
+    theirs, their_khat = array_stats.psislw(-ratios)
+    assert float(khat) == pytest.approx(float(their_khat), abs=0.02)
+    np.testing.assert_allclose(np.exp(smoothed), np.exp(theirs), rtol=0.03, atol=1e-6)
+    assert float(jnp.sum(jnp.exp(smoothed))) == pytest.approx(1.0)
+
+
+def test_source_free_evidence_is_scipys_integral(stamp):
+    priors = Priors.default(stamp).replace(background=dist.Gamma(2.0, 1e5))
+    found = source_free(Data.of(stamp), priors)
+    exposed = stamp.exposure > 0
+    top = stamp.counts.sum() / stamp.exposure.sum()
+    height = stats.poisson.logpmf(stamp.counts, stamp.exposure * top)[exposed].sum()
+
+    def integrand(b):
+        like = stats.poisson.logpmf(stamp.counts, stamp.exposure * b)[exposed].sum()
+        return np.exp(like - height) * stats.gamma.pdf(b, 2.0, scale=1e-5)
+
+    area = integrate.quad(integrand, top * 0.2, top * 3, points=[top], epsabs=0, epsrel=1e-9)[0]
+    assert float(found.log_evidence) == pytest.approx(height + np.log(area), abs=1e-6)
+    assert float(found.max_log_likelihood) == pytest.approx(height, abs=1e-9)
+
+
+def test_background_alone_is_the_gamma_posterior_with_its_evidence(stamp):
+    fixed = {"x_pos": 111.0, "y_pos": 61.0, "flux": 0.0, "psf_width": 1.0}
+    tree = fit(stamp, Priors(**fixed, background=dist.Gamma(2.0, 1e5)), seed=3)
+    count, total = stamp.counts.sum(), stamp.exposure.sum()
+    exact = stats.gamma(2.0 + count, scale=1 / (1e5 + total))
+    weights = np.exp(tree["importance_samples"]["log_weight"].values[0])
+    draws = tree["importance_samples"]["background"].values[0]
+    mean = weights @ draws
+    assert abs(mean - exact.mean()) < 4 * exact.std() / np.sqrt(tree.attrs["ess"])
+    exposed = stamp.exposure > 0
+    log_evidence = (
+        np.sum(stamp.counts[exposed] * np.log(stamp.exposure[exposed])) - special.gammaln(stamp.counts + 1).sum()
+    )
+    log_evidence += 2 * np.log(1e5) + special.gammaln(2 + count) - (2 + count) * np.log(1e5 + total)
+    assert tree.attrs["log_evidence"] == pytest.approx(log_evidence, abs=4 / np.sqrt(tree.attrs["ess"]))
+    assert tree.attrs["ln_bayes_factor"] == pytest.approx(0.0, abs=4 / np.sqrt(tree.attrs["ess"]))
+
+
+@pytest.fixture(scope="module")
+def real_sources(real):
+    rows = json.loads(REFERENCE.read_text())
+    stamps = [real.stamp(row["x"], row["y"]) for row in rows]
+    toml = resource("priors.toml")
+    return rows, stamps, [Priors.read(toml, s, r["x"], r["y"]) for s, r in zip(stamps, rows, strict=True)]
+
+
+def test_all_real_sources_agree_with_the_independent_computation(real_sources):
+    """Oracle: tests/reference, another language of ideas: emcee and plain importance sampling, in SciPy."""
+    rows, stamps, priors = real_sources
+    for found, row in zip(fit_many(stamps, priors, num_draws=9000), rows, strict=True):
+        assert found.certified, found.tried
+        weights = np.exp(found.weighted["log_weight"][0])
+        for name, expected in row["parameters"].items():
+            values = found.weighted[name][0]
+            mean = weights @ values
+            assert abs(mean - expected["mean"]) < 0.1 * expected["sd"], (row["x"], name)
+            assert np.sqrt(weights @ (values - mean) ** 2) == pytest.approx(expected["sd"], rel=0.05), (row["x"], name)
+        assert found.numbers["log_evidence"] == pytest.approx(row["ln_evidence"], abs=0.05)
+
+
+@pytest.mark.slow
+def test_numbers_do_not_depend_on_the_batch(real_sources):
+    _, stamps, priors = real_sources
+    stamps, priors = stamps[:6], priors[:6]
+    once = fit_many(stamps, priors)
+    fours = fit_many(stamps[:4], priors[:4]) + fit_many(stamps[4:], priors[4:])
+    backwards = fit_many(stamps[::-1], priors[::-1])[::-1]
+    for a, b, c in zip(once, fours, backwards, strict=True):
+        assert a.numbers == b.numbers == c.numbers
+        for name in a.draws:
+            np.testing.assert_array_equal(a.draws[name], b.draws[name])
+            np.testing.assert_array_equal(a.draws[name], c.draws[name])
+    together = fit_many(stamps, priors, chunk_size=4)
+    for a, b in zip(once, together, strict=True):
+        np.testing.assert_allclose(a.draws["flux"], b.draws["flux"], rtol=1e-4)
+        assert a.numbers["log_evidence"] == pytest.approx(b.numbers["log_evidence"], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_second_source_costs_no_compilation(stamp, priors, monkeypatch):
+    importance.sample.clear_cache()
+    monkeypatch.setattr(program, "_compiled", set())
+    mocks = prior_predictive(stamp, priors, num_samples=3, seed=3)["prior_predictive"]["counts"].values[0]
+    stamps = [dataclasses.replace(stamp, counts=np.minimum(mock, 1), name=str(n)) for n, mock in enumerate(mocks)]
+    fit_many(stamps, [Priors.default(stamp, 110 + n, 60 + n) for n in range(3)])
+    assert importance.sample._cache_size() == 1
+
+
+@pytest.mark.slow
+def test_any_prior_a_fixed_parameter_and_another_psf(stamp, priors):
+    class Wide(GaussianPSF):
+        def profiles(self, x, y, x_pos, y_pos, psf_width):
+            return None
+
+        def pixel_fraction(self, x, y, x_pos, y_pos, psf_width):
+            columns, rows = GaussianPSF.profiles(self, x, y, x_pos, y_pos, psf_width)
+            return columns * rows
+
+    jax.tree_util.register_static(Wide)
+    changed = priors.replace(
+        x_pos=dist.Uniform(105.0, 115.0), flux=dist.Gamma(0.5, 100.0), psf_width=dist.TruncatedNormal(1.0, 0.3, low=0.1)
+    )
+    one, two = fit(stamp, changed, num_draws=4000), fit(stamp, changed, psf=Wide(), num_draws=4000)
+    assert one.attrs["khat"] < 0.7
+    assert one.attrs["log_evidence"] == pytest.approx(two.attrs["log_evidence"], abs=0.1)
+    forced = fit(stamp, priors.replace(x_pos=110.6, y_pos=61.2, psf_width=1.4), num_draws=4000)
+    assert np.ptp(forced["posterior"]["psf_width"].values) == 0
+    assert forced.attrs["khat"] < 0.7
+
+
+@pytest.mark.slow
+def test_escalates_and_says_so(stamp, priors):
+    """An effective sample size that cannot be had leads to more draws, and then to NUTS."""
+    found = fit(stamp, priors, num_draws=500, min_ess=1e6, num_warmup=300, num_samples=300)
+    assert found.attrs["method"] == "nuts"
+    tried = found.attrs["tried"].split("; ")
+    assert [text.split(":")[0] for text in tried] == ["importance 500", "importance 12000", "nuts 4 x 300"]
+    assert found.attrs["khat"] < 0.7
+    kept = fit(stamp, priors, method="importance", num_draws=500, min_ess=1e6)
+    assert kept.attrs["method"] == "importance"
+    assert "few effective draws" in kept.attrs["problems"]
+    assert "WARNING" in summarise(kept).line()
+
+
+@pytest.mark.slow
+def test_one_that_cannot_be_fitted_takes_no_other_with_it(stamp, priors):
+    fixed = Priors(x_pos=111.0, y_pos=61.0, flux=1e-3, background=1e-5, psf_width=1.4)
+    for size in (1, 2):
+        found = fit_many([stamp, stamp, stamp], [priors, fixed, priors], chunk_size=size)
+        assert [p.method for p in found] == ["importance", "failed", "importance"]
+        assert "expected at least one parameter" in found[1].problems[0]
+        assert np.isnan(found[1].draws["flux"]).all()
+
+
+def test_results_come_one_by_one_from_a_generator(stamp, priors):
+    drawn = []
+
+    def stamps():
+        for number in range(10_000):
+            drawn.append(number)
+            yield dataclasses.replace(stamp, name=str(number))
+
+    results = iter_fits(stamps(), (priors for _ in range(10_000)))
+    first = next(results)
+    assert first.observation.name == "0"
+    assert len(drawn) < 600
+    results.close()
+
+
+def test_lists_of_different_lengths_and_bad_options(stamp, priors):
+    with pytest.raises(InputError, match="priors_list: expected as many priors as stamps"):
+        fit_many([stamp, stamp], [priors])
+    with pytest.raises(InputError, match="num_draws: expected at least 500, found 3"):
+        fit(stamp, priors, num_draws=3)
+    with pytest.raises(InputError, match="chunk_size: expected at least 1, found -1"):
+        fit_many([stamp], [priors], chunk_size=-1)
+
+
+def test_tree_has_weights_evidence_and_summary(posterior, stamp):
+    assert set(posterior.children) >= {
+        "posterior",
+        "sample_stats",
+        "observed_data",
+        "constant_data",
+        "importance_samples",
+    }
+    assert posterior["posterior"]["flux"].shape == (4, 1000)
+    weights = np.exp(posterior["importance_samples"]["log_weight"].values)
+    assert weights.sum() == pytest.approx(1.0)
+    values = posterior["importance_samples"]["flux"].values
+    mean, sd = np.sum(weights * values), posterior["posterior"]["flux"].values.std()
+    assert posterior["posterior"]["flux"].values.mean() == pytest.approx(mean, abs=0.06 * sd)
+    line = summarise(posterior).line()
+    assert "DET_LIKE" in line
+    assert "importance: k-hat" in line
+
+
+def test_det_like_is_emldetects_definition():
+    for ratio, degrees in ((3.0, 3), (25.0, 4), (200.0, 3)):
+        assert detection_likelihood(ratio, degrees) == pytest.approx(-stats.chi2.logsf(2 * ratio, degrees), rel=1e-9)
+    assert detection_likelihood(-1.0, 3) == 0.0
+    expected = 5000 - 0.5 * np.log(5000) + special.gammaln(1.5) - np.log1p(0.5 / 5000)
+    assert detection_likelihood(5000.0, 3) == pytest.approx(expected, rel=1e-6)
+
+
+def test_upper_limit_without_counts_is_minus_ln_005(stamp, priors):
+    """With no photon the likelihood is exp(-F sum(t P)): 95 % of its area lies below -ln 0.05 / sum(t P)."""
+    empty = Observation(counts=0 * stamp.counts, exposure=stamp.exposure, origin=stamp.origin)
+    z = {"x_pos": 110.0, "y_pos": 61.0, "flux": 0.0, "background": -11.5, "psf_width": np.log(1.5)}
+    found = upper_limit(z, Data.of(empty), priors, PSF)
+    light = np.sum(stamp.exposure * np.asarray(PSF.pixel_fraction(stamp.columns, stamp.rows, 110.0, 61.0, 1.5)))
+    assert float(found.flux_95) == pytest.approx(-np.log(0.05) / light, rel=2e-3)
+
+
+def test_upper_limit_is_a_grids(stamp, priors):
+    """Oracle: flux and background on a dense SciPy grid."""
+    z = {"x_pos": 110.6, "y_pos": 61.2, "flux": 0.0, "background": -11.5, "psf_width": np.log(1.4)}
+    found = upper_limit(z, Data.of(stamp), priors, PSF)
+    light = np.asarray(PSF.pixel_fraction(stamp.columns, stamp.rows, 110.6, 61.2, 1.4))
+    exposed = stamp.exposure > 0
+    flux, level = np.linspace(0, 0.012, 301), np.linspace(4e-6, 2.2e-5, 121)
+    height = np.array(
+        [
+            [stats.poisson.logpmf(stamp.counts, stamp.exposure * (f * light + b))[exposed].sum() for b in level]
+            for f in flux
+        ]
+    )
+    area = np.exp(height - height.max()).sum(axis=1)
+    expected = np.interp(0.95, np.cumsum(area) / area.sum(), flux)
+    assert float(found.flux_95) == pytest.approx(expected, rel=0.01)
+
+
+def test_detectable_flux_is_detected_as_often_as_it_says():
+    """Simulate the test: counts above the threshold, for the flux that is said to be detected in 95 % of cases."""
+    limit = UpperLimit(*map(jnp.asarray, (0.0, 1e-5, 9000.0, 400_000.0)))
+    flux = detectable_flux(limit, false_alarm=1e-3)
+    rng = np.random.default_rng(0)
+    threshold = next(n for n in range(100) if stats.poisson.sf(n - 1, 4.0) <= 1e-3)
+    detected = np.mean(rng.poisson(4.0 + 9000 * flux, 200_000) >= threshold)
+    assert detected == pytest.approx(0.95, abs=0.003)
+    assert np.isnan(detectable_flux(limit._replace(exposure_times_light=jnp.zeros(()))))
+
+
+@pytest.mark.slow
+def test_limits_of_a_source_that_is_there_and_of_one_that_is_not(posterior, stamp, priors):
+    rng = np.random.default_rng(5)
+    empty = dataclasses.replace(stamp, counts=rng.poisson(stamp.exposure * 1e-5), name="empty")
+    nothing = summarise(fit(empty, priors, num_draws=4000)).detection
+    there = summarise(posterior).detection
+    assert there["det_like"] > 30
+    assert nothing["det_like"] < 10
+    assert there["ln_bayes_factor"] > 20
+    assert nothing["ln_bayes_factor"] < 1
+    assert 0 < nothing["flux_ul95"] < there["flux_ul95"]
+
+
+@pytest.mark.slow
+def test_float32_session(stamp):
+    with jax.enable_x64(False):
+        found = fit_many([stamp], [Priors.default(stamp)])[0]
+    exact = fit_many([stamp], [Priors.default(stamp)])[0]
+    assert found.certified
+    assert found.numbers["log_evidence"] == pytest.approx(exact.numbers["log_evidence"], abs=0.15)
+    assert found.draws["flux"].mean() == pytest.approx(exact.draws["flux"].mean(), abs=0.2 * exact.draws["flux"].std())
