@@ -1,6 +1,6 @@
 """The Poisson image: the sampling distribution of the counts."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,38 +22,60 @@ class PhotonList(NamedTuple):
 
     Attributes:
         column, row: array index of each photon's pixel, padded to a fixed length.
-        real: 1 for a photon, 0 for padding.
+        number: 1 for a photon, 0 for padding.
         log_factorials: sum of ln N_k! over the exposed pixels.
     """
 
     column: Int[ArrayLike, " photons"]
     row: Int[ArrayLike, " photons"]
-    real: Num[ArrayLike, " photons"]
+    number: Num[ArrayLike, " photons"]
     log_factorials: Num[ArrayLike, ""]
 
-    @classmethod
-    def of(cls, counts: np.ndarray, length: int | None = None) -> Self:
-        """List the photons of an image without counts on unexposed pixels.
 
-        Args:
-            counts: shape (ny, nx).
-            length: to pad to, at least the number of photons; by default the next bucket of `bucket`.
-        """
-        from scipy.special import gammaln as log_gamma
+class PixelList(NamedTuple):
+    """A bright image as a list of the pixels that have counts: it is never longer than the image.
 
-        counts = np.asarray(counts)
-        row, column = np.nonzero(counts)
-        each = counts[row, column]
-        total = int(each.sum())
-        length = bucket(total) if length is None else length
-        padded = np.zeros((3, length), np.int32)
-        padded[0, :total], padded[1, :total], padded[2, :total] = np.repeat(column, each), np.repeat(row, each), 1
-        return cls(padded[0], padded[1], padded[2].astype(float), np.float64(log_gamma(each + 1.0).sum()))
+    Attributes:
+        column, row: array index of each pixel, padded to a fixed length.
+        number: its counts, 0 for padding.
+        log_factorials: sum of ln N_k! over the exposed pixels.
+    """
+
+    column: Int[ArrayLike, " pixels"]
+    row: Int[ArrayLike, " pixels"]
+    number: Num[ArrayLike, " pixels"]
+    log_factorials: Num[ArrayLike, ""]
 
 
-def bucket(photons: int) -> int:
-    """Round a number of photons up to a power of four from 256, so that few lengths are ever compiled."""
-    return max(256, 1 << 2 * ((max(photons - 1, 0).bit_length() + 1) // 2))
+MANY_PHOTONS = 1024
+
+
+def list_counts(counts: np.ndarray, length: int | None = None) -> PhotonList | PixelList:
+    """List what an image without counts on unexposed pixels holds: up to 1024 photons, or else pixels.
+
+    Args:
+        counts: shape (ny, nx).
+        length: to pad to; by default the next power of two from 256, for pixels at most their number.
+    """
+    from scipy.special import gammaln as log_gamma
+
+    counts = np.asarray(counts)
+    row, column = np.nonzero(counts)
+    number = counts[row, column]
+    log_factorials = np.float64(log_gamma(number + 1.0).sum())
+    kind: type[PhotonList] | type[PixelList] = PixelList
+    if number.sum() <= MANY_PHOTONS:
+        kind, row, column, number = PhotonList, np.repeat(row, number), np.repeat(column, number), np.ones(number.sum())
+    length = min(bucket(len(row)), counts.size if kind is PixelList else MANY_PHOTONS) if length is None else length
+    places = np.zeros((2, length), np.int32)
+    padded = np.zeros(length)
+    places[0, : len(row)], places[1, : len(row)], padded[: len(row)] = column, row, number
+    return kind(places[0], places[1], padded, log_factorials)
+
+
+def bucket(length: int) -> int:
+    """Round a length up to a power of two from 256, so that few lengths are ever compiled."""
+    return max(256, 1 << max(length - 1, 0).bit_length())
 
 
 class PoissonImage(dist.Distribution):
@@ -63,7 +85,7 @@ class PoissonImage(dist.Distribution):
 
     Pixels without exposure carry no information: they are left out of the sum by rule, whatever stands there, and a
     draw has 0 counts in them. The image is one event, of shape (ny, nx). An observed image may be given as an array,
-    or as a `PhotonList`, for which the sum runs over the photons alone and costs some ten times less.
+    or as a `PhotonList` or `PixelList`: then the sum runs over what was counted alone, at a tenth of the price.
     """
 
     arg_constraints = {  # noqa: RUF012 (NumPyro's own form)
@@ -86,7 +108,7 @@ class PoissonImage(dist.Distribution):
         Args:
             mean_counts: mu, shape (..., ny, nx) [count / pixel].
             exposed: t > 0, shape (ny, nx).
-            source: the same mean in factors, where the PSF has them; used for a `PhotonList`.
+            source: the same mean in factors, where the PSF has them; used for a `PhotonList` or `PixelList`.
             validate_args: NumPyro's switch for checking values.
         """
         self.mean_counts, self.exposed, self.source = mean_counts, exposed, source
@@ -102,14 +124,14 @@ class PoissonImage(dist.Distribution):
         mean = jnp.where(self.exposed, self.mean_counts, 0.0)
         return poisson(key, jnp.broadcast_to(mean, (*sample_shape, *self.batch_shape, *self.event_shape)))
 
-    def log_prob(self, value: ArrayLike | PhotonList) -> Float[Array, "*batch"]:
-        """Logarithm of the probability of an image of counts, shape (..., ny, nx), or of a list of photons.
+    def log_prob(self, value: ArrayLike | PhotonList | PixelList) -> Float[Array, "*batch"]:
+        """Logarithm of the probability of an image of counts, shape (..., ny, nx), or of a list of photons or pixels.
 
         The mean is made safe before the logarithm and the pixel left out after it: neither the value nor any
         derivative sees what lies outside the exposed area, or a logarithm of 0 where there is no count.
         """
-        if isinstance(value, PhotonList):
-            return self._log_prob_of_photons(value)
+        if isinstance(value, (PhotonList, PixelList)):
+            return self._log_prob_of_list(value)
         counts = jnp.asarray(value, jnp.result_type(self.mean_counts))
         positive = self.exposed & (counts > 0)
         log_mean = jnp.log(jnp.where(positive, self.mean_counts, 1.0))
@@ -117,14 +139,14 @@ class PoissonImage(dist.Distribution):
         terms = jnp.where(positive, counts * log_mean - gammaln(counts + 1.0), 0.0) - mean
         return jnp.sum(terms, axis=(-2, -1))
 
-    def _log_prob_of_photons(self, photons: PhotonList) -> Float[Array, ""]:
-        r"""Sum over the photons i and the whole image.
+    def _log_prob_of_list(self, listed: PhotonList | PixelList) -> Float[Array, ""]:
+        r"""Sum over the photons i, or n_i times over the pixels i, and over the whole image.
 
         \[ \sum_i \ln \mu_{k(i)} - \sum_k \mu_k - \sum_k \ln N_k! \]
 
         With a PSF in factors the second sum is F g_y' T g_x + b sum(T), and no image is ever made.
         """
-        row, column = jnp.asarray(photons.row), jnp.asarray(photons.column)
+        row, column = jnp.asarray(listed.row), jnp.asarray(listed.column)
         means: Any
         if self.source is None:
             means = _pick(self.mean_counts, row, column)
@@ -138,8 +160,10 @@ class PoissonImage(dist.Distribution):
             light = flux * _pick(profile_y, row) * _pick(profile_x, column)
             means = _pick(exposure, row, column) * (light + background)
             total = flux * jnp.sum((profile_y @ exposure) * profile_x) + background * jnp.sum(exposure)
-        logs = _sum_of_logs(jnp.where(jnp.asarray(photons.real) > 0, means, 1.0))
-        return logs - total - photons.log_factorials
+        number = jnp.asarray(listed.number, means.dtype)
+        means = jnp.where(number > 0, means, 1.0)
+        logs = _sum_of_logs(means) if isinstance(listed, PhotonList) else jnp.sum(number * jnp.log(means))
+        return logs - total - listed.log_factorials
 
 
 @jax.custom_jvp

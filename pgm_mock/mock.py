@@ -172,8 +172,7 @@ def simulate(
     def run(block: int) -> dict[str, np.ndarray]:
         drawn = _draw_many(parameter_key, block * size, priors, size)
         first, last = block * size, min((block + 1) * size, num_samples)
-        images = poisson.draw(jax.random.fold_in(image_key, block), _mean_counts, *arrays, drawn, psf)
-        counts[first:last] = images[: last - first]
+        poisson.draw(jax.random.fold_in(image_key, block), _mean_counts, *arrays, drawn, psf, out=counts[first:last])
         return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.

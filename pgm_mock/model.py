@@ -5,7 +5,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import ArrayLike, Num
 
-from .counts import PhotonList, PoissonImage
+from .counts import PhotonList, PixelList, PoissonImage
 from .expected import expected_counts, point_source
 from .priors import Priors
 from .psf import PSF, GaussianPSF
@@ -19,10 +19,10 @@ def stamp_model(
     x: Num[ArrayLike, "#ny nx"],
     y: Num[ArrayLike, "ny #nx"],
     priors: Priors,
-    counts: Num[ArrayLike, "ny nx"] | PhotonList | None = None,
+    counts: Num[ArrayLike, "ny nx"] | PhotonList | PixelList | None = None,
     *,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
-) -> Num[ArrayLike, "ny nx"] | PhotonList:
+) -> Num[ArrayLike, "ny nx"] | PhotonList | PixelList:
     """One point source on a uniform background, seen through an exposure map and counted.
 
     Without `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
@@ -31,7 +31,7 @@ def stamp_model(
         exposure: exposure map, shape (ny, nx) [s, or the unit of the map].
         x, y: pixel centres, broadcastable to (ny, nx) [FITS image pixels].
         priors: a distribution or a fixed value for each parameter; a fixed one becomes a deterministic site.
-        counts: the observed image, shape (ny, nx) [count / pixel], or its photons, or None.
+        counts: the observed image, shape (ny, nx) [count / pixel], or its photons or pixels as a list, or None.
         psf: the family of the PSF.
 
     Returns:
@@ -44,5 +44,5 @@ def stamp_model(
         for name, prior in priors.items()
     }
     mean_counts = numpyro.deterministic(EXPECTED, expected_counts(exposure, x, y, psf=psf, **parameters))
-    factors = point_source(exposure, x, y, psf, parameters) if isinstance(counts, PhotonList) else None
+    factors = point_source(exposure, x, y, psf, parameters) if isinstance(counts, (PhotonList, PixelList)) else None
     return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, factors), obs=counts)

@@ -63,23 +63,25 @@ def poisson(key: jax.Array, mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
     return jnp.asarray(draw(key, _itself, mean))
 
 
-def draw(key: jax.Array, mean_of: Mean, *arguments: Any) -> np.ndarray:
+def draw(key: jax.Array, mean_of: Mean, *arguments: Any, out: np.ndarray | None = None) -> np.ndarray:
     """Draw Poisson numbers whose means are computed where they are needed, and never stored.
 
     Args:
         key: a threefry key.
         mean_of: a function of `arguments` that returns the means; compiled once.
         arguments: arrays or pytrees of them.
+        out: where to put the numbers, contiguous 32-bit integers; as many of the first ones as it holds.
 
     Returns:
-        32-bit integers of the means' shape, writable.
+        32-bit integers of the means' shape, or `out`.
 
     Raises:
         InputError: a mean is NaN, negative or infinite.
     """
     first, means_everywhere = _first_pass(key, mean_of, *arguments)
-    counts = np.array(first)
+    counts = np.empty(first.shape, np.int32) if out is None else out
     flat = counts.reshape(-1)
+    flat[:] = np.asarray(first).reshape(-1)[: flat.size]
     places = np.flatnonzero(flat < 0)
     if places.size:
         means = np.asarray(means_everywhere).reshape(-1)[places]

@@ -50,14 +50,14 @@ def upper_limit(z: Point, data: Data, priors: Priors, psf: PSF) -> UpperLimit:
     exposure = jnp.asarray(data.exposure, float)
     light = psf.pixel_fraction(data.x, data.y, place["x_pos"], place["y_pos"], place["psf_width"])
     column, row = jnp.asarray(data.photons.column), jnp.asarray(data.photons.row)
-    real = jnp.asarray(data.photons.real, float)
-    at_photons = jnp.where(real > 0, light[row, column], 0.0)
+    number = jnp.asarray(data.photons.number, float)
+    at_photons = jnp.where(number > 0, light[row, column], 0.0)
     source_time, sky_time = jnp.sum(exposure * light), jnp.sum(exposure)
-    count = jnp.sum(real)
+    count = jnp.sum(number)
 
     def climb(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         flux, background = carry
-        inverse = real / (flux * at_photons + background)
+        inverse = number / (flux * at_photons + background)
         background = jnp.maximum(background * jnp.sum(inverse) / sky_time, 1e-3 * level)
         return flux * jnp.sum(at_photons * inverse) / source_time, background
 
@@ -66,7 +66,7 @@ def upper_limit(z: Point, data: Data, priors: Priors, psf: PSF) -> UpperLimit:
     level = jnp.maximum(count, 0.5) / sky_time
     start = (0.1 * jnp.maximum(count, 1.0) / source_time, level)
     flux, background = jax.lax.fori_loop(0, _CLIMB, climb, start)
-    information = jnp.sum(at_photons**2 * real / (flux * at_photons + background) ** 2)
+    information = jnp.sum(at_photons**2 * number / (flux * at_photons + background) ** 2)
     one_count = 1.0 / source_time
     width = jnp.clip(jax.lax.rsqrt(jnp.maximum(information, tiny)), one_count, (1.0 + jnp.sqrt(count)) * one_count)
     fluxes = jnp.maximum(flux - 8.0 * width, 0.0) + jnp.linspace(0.0, 1.0, _GRID) * (
@@ -75,14 +75,14 @@ def upper_limit(z: Point, data: Data, priors: Priors, psf: PSF) -> UpperLimit:
 
     def log_area(one: Array) -> Array:
         def newton(_: int, background: Array) -> Array:
-            ratio = real / (one * at_photons + background)
-            slope, curvature = jnp.sum(ratio) - sky_time, jnp.sum(ratio * ratio / jnp.maximum(real, 1.0))
+            ratio = number / (one * at_photons + background)
+            slope, curvature = jnp.sum(ratio) - sky_time, jnp.sum(ratio * ratio / jnp.maximum(number, 1.0))
             return jnp.maximum(background + slope / jnp.maximum(curvature, tiny), 0.3 * background)
 
         best = jax.lax.fori_loop(0, _BACKGROUND_STEPS, newton, level)
-        means = jnp.where(real > 0, one * at_photons + best, 1.0)
-        curvature = jnp.sum(real / means**2)
-        log_likelihood = jnp.sum(jnp.log(means)) - one * source_time - best * sky_time
+        means = jnp.where(number > 0, one * at_photons + best, 1.0)
+        curvature = jnp.sum(number / means**2)
+        log_likelihood = jnp.sum(number * jnp.log(means)) - one * source_time - best * sky_time
         return log_likelihood - 0.5 * jnp.log(jnp.maximum(curvature, tiny))
 
     heights = jax.vmap(log_area)(fluxes)

@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..counts import bucket
 from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
@@ -119,7 +118,8 @@ def _chunks(window: list[Pair], plan: Plan, size: int) -> Iterator[StampPosterio
         if plan.method == "nuts" or not priors.free:
             found[number] = _fit_safely((stamp, priors), plan)
             continue
-        kind = (stamp.shape, bucket(int(stamp.counts.sum())), jax.tree.structure(priors))
+        listed = Data.of(stamp).photons
+        kind = (stamp.shape, type(listed), np.shape(listed.number), jax.tree.structure(priors))
         groups.setdefault(kind, []).append(number)
     for numbers in groups.values():
         for first in range(0, len(numbers), size):

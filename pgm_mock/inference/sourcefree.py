@@ -37,20 +37,14 @@ def source_free(data: Data, priors: Priors) -> SourceFree:
     standard deviations to either side, which is exact to machine precision for a smooth integrand.
     """
     exposure = jnp.asarray(data.exposure, float)
-    photons = jnp.sum(jnp.asarray(data.photons.real, float))
-    total = jnp.sum(exposure)
-    at_photons = exposure[data.photons.row, data.photons.column]
-    constant = jnp.sum(
-        jnp.where(jnp.asarray(data.photons.real) > 0, jnp.log(jnp.where(at_photons > 0, at_photons, 1)), 0)
-    )
-    constant = constant - data.photons.log_factorials
+    number = jnp.asarray(data.photons.number, float)
+    photons, total = jnp.sum(number), jnp.sum(exposure)
+    at_photons = jnp.where(number > 0, exposure[data.photons.row, data.photons.column], 1.0)
+    constant = jnp.sum(number * jnp.log(at_photons)) - data.photons.log_factorials
+    least = jnp.finfo(photons.dtype).tiny
 
     def log_likelihood(background: Array) -> Array:
-        counted = jnp.where(
-            photons > 0,
-            photons * jnp.log(jnp.maximum(background, 1e-300 if photons.dtype == jnp.float64 else 1e-37)),
-            0.0,
-        )
+        counted = jnp.where(photons > 0, photons * jnp.log(jnp.maximum(background, least)), 0.0)
         return counted - background * total + constant
 
     best = log_likelihood(photons / total)

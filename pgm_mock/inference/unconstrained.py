@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Num
 from numpyro import handlers
 from numpyro.distributions import Distribution, biject_to
 
-from ..counts import PhotonList
+from ..counts import PhotonList, PixelList, list_counts
 from ..model import stamp_model
 from ..observation import Observation
 from ..priors import Priors
@@ -25,18 +25,18 @@ class Data(NamedTuple):
         exposure: shape (ny, nx) [s, or the unit of the map].
         x: shape (1, nx) [FITS image pixels].
         y: shape (ny, 1) [FITS image pixels].
-        photons: the counts, photon by photon.
+        photons: the counts, photon by photon, or pixel by pixel where there are many.
     """
 
     exposure: Num[ArrayLike, "ny nx"]
     x: Num[ArrayLike, "1 nx"]
     y: Num[ArrayLike, "ny 1"]
-    photons: PhotonList
+    photons: PhotonList | PixelList
 
     @classmethod
     def of(cls, observation: Observation, length: int | None = None) -> "Data":
         """Take the arrays of an observation; its photons are padded to `length`, or to the next bucket."""
-        photons = PhotonList.of(observation.counts, length)
+        photons = list_counts(observation.counts, length)
         return cls(observation.exposure, observation.columns, observation.rows, photons)
 
 
@@ -86,7 +86,7 @@ def brightest(data: Data) -> dict[str, Array]:
     a sampler that starts from the prior alone never gets there, and nothing tells.
     """
     exposure = jnp.asarray(data.exposure, float)
-    real = jnp.asarray(data.photons.real, float)
+    real = jnp.asarray(data.photons.number, float)
     counts = jnp.zeros_like(exposure).at[data.photons.row, data.photons.column].add(real)
     ones = jnp.ones((5, 5), counts.dtype)
     in_box, time = (jax.scipy.signal.convolve2d(image, ones, mode="same") for image in (counts, exposure))

@@ -30,6 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import nutpie
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import potential_energy
 from nutpie.compiled_pyfunc import from_pyfunc
 from scipy import special
 
@@ -154,6 +156,24 @@ def smallest_ess(draws: dict[str, np.ndarray]) -> float:
     return min(float(found[name]) for name in found)
 
 
+def compiled_nuts(image: tuple[Any, ...], names: list[str]) -> Callable[[jax.Array], dict[str, jax.Array]]:
+    """NumPyro's NUTS on the plain model at its best: four vectorised chains, 500 + 1000, in one compiled function."""
+    places = dict(zip(names, (271.0, 216.0, -6.2, -12.0, 0.4), strict=True))
+
+    def chain(key: jax.Array) -> dict[str, jax.Array]:
+        initialise, step = hmc(lambda z: potential_energy(plain_model, image, {}, z), algo="NUTS")
+        state = initialise(jax.tree.map(jnp.asarray, places), 500, rng_key=key)
+        state = jax.lax.fori_loop(0, 500, lambda _, state: step(state), state)
+
+        def keep(state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+            state = step(state)
+            return state, state.z
+
+        return jax.lax.scan(keep, state, length=1000)[1]
+
+    return jax.jit(jax.vmap(chain))
+
+
 def posterior(stamp: Observation, priors: Priors) -> list[Row]:
     """Effective draws a second for one source, against NumPyro's NUTS, nutpie and emcee."""
     plan = methods.make_plan("importance", GaussianPSF(), 9000, 1000.0, 0, num_chains=4, num_warmup=1, num_samples=1000)
@@ -204,15 +224,19 @@ def posterior(stamp: Observation, priors: Priors) -> list[Row]:
         sampler.run_mcmc(walkers, 2000)
         found["emcee"] = 32 * 1500 / sampler.get_autocorr_time(discard=500, quiet=True).max()
 
-    compiled_plan = methods.make_plan(
-        "nuts", GaussianPSF(), 9000, 1000.0, 0, num_chains=4, num_warmup=500, num_samples=1000
-    )
+    run_chains = compiled_nuts(image, names)
 
     def compiled_once() -> None:
-        found["its kernel compiled once"] = smallest_ess(methods.fit_one(stamp, priors, compiled_plan).draws)
+        draws = jax.device_get(run_chains(jax.random.split(jax.random.key(time.time_ns() % 2**31), 4)))
+        found["its kernel compiled once"] = smallest_ess(draws)
+
+    nuts_plan = methods.make_plan("nuts", GaussianPSF(), 9000, 0.0, 0, num_chains=4, num_warmup=500, num_samples=1000)
+
+    def our_nuts() -> None:
+        found["our NUTS"] = smallest_ess(methods.fit_one(stamp, priors, nuts_plan).draws)
 
     jobs = {"ours": ours, "numpyro": numpyro_nuts, "its kernel compiled once": compiled_once, "nutpie": run_nutpie}
-    times = interleaved(jobs | {"emcee": run_emcee}, turns=3)
+    times = interleaved(jobs | {"emcee": run_emcee, "our NUTS": our_nuts}, turns=3)
     rate = {name: found[name] / times[name] for name in times}
     told = "; ".join(f"{name} {found[name]:.0f} in {times[name]:.3f} s" for name in times)
     ratio = {name: rate["ours"] / rate[name] for name in times}
@@ -361,9 +385,9 @@ def main() -> None:
     ]
     rows: list[Row] = []
     for job in jobs:
-        rows += job()
-        for row in rows[-4:]:
-            print(row, flush=True)
+        for row in job():
+            print(*row, sep=" | ", flush=True)
+            rows.append(row)
     options.out.write_text(table(rows), encoding="utf-8")
 
 
