@@ -8,13 +8,15 @@ some ten times faster than `jax.random.bits`, with which stream 0 agrees word fo
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Integer, UInt32
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-def random_words(key: jax.Array, counter: Int[Array, "*n"], stream: int | Int[Array, ""] = 0) -> UInt32[Array, "*n"]:
+def random_words(
+    key: jax.Array, counter: Integer[Array, "*n"], stream: int | Integer[Array, ""] = 0
+) -> UInt32[Array, "*n"]:
     """Return the random word of each counter.
 
     Args:
