@@ -19,7 +19,7 @@ from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation, checked_exposure
 from .priors import SITES, Priors
 from .psf import PSF, GaussianPSF
-from .random import source_key
+from .random import checked_seed, source_key
 
 if TYPE_CHECKING:
     import xarray
@@ -60,7 +60,7 @@ def generate_mock_image(
         pars: values of the parameters; None draws all, a part draws the rest.
         priors: where they are drawn from; by default `Priors.default`, the position in the middle of the image.
         psf: the family of the PSF.
-        seed: a whole number; None draws one.
+        seed: a whole number; None draws one. The parameters are those of `draw_parameters` with the same seed.
 
     Returns:
         Counts, integers of shape (ny, nx); 0 where the exposure is 0.
@@ -72,26 +72,27 @@ def generate_mock_image(
     x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
     if unknown := [name for name in pars or {} if name not in SITES]:
         raise InputError(f"pars: expected {', '.join(SITES)}; found {', '.join(map(str, unknown))}")
-    parameter_key, image_key = jax.random.split(source_key(seed, "image"))
+    seed = checked_seed(seed)
     if pars is not None and len(pars) == len(SITES):
         parameters = dict(Priors(**pars))
     else:
         if priors is None:
             blank = Observation(counts=np.zeros(exposure.shape, int), exposure=exposure)
             priors = Priors.default(blank, float(np.mean(x)), float(np.mean(y)))
-        parameters = _draw_parameters(parameter_key, priors.replace(**(pars or {})))
+        parameters = _draw_parameters(source_key(seed, "parameters"), priors.replace(**(pars or {})))
     box = _exposed_box(exposure)
     counts = np.zeros(exposure.shape, np.int32)
-    ramps = _cut(x, box), _cut(y, box)
-    counts[box] = poisson.draw(image_key, _mean_image, exposure[box], *ramps, parameters, psf)
+    image = exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), parameters, psf
+    poisson.draw(source_key(seed, "image"), _mean_image, *image, out=counts[box])
     return counts
 
 
 def _exposed_box(exposure: np.ndarray) -> tuple[slice, slice]:
     """Return the rows and columns between which there is exposure: two thirds of a real field have none."""
-    exposed = exposure > 0
-    rows, columns = np.flatnonzero(exposed.any(axis=1)), np.flatnonzero(exposed.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    rows = np.flatnonzero(exposure.any(axis=1))
+    box = slice(rows[0], rows[-1] + 1)
+    columns = np.flatnonzero(exposure[box].any(axis=0))
+    return box, slice(columns[0], columns[-1] + 1)
 
 
 def _cut(ramp: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:

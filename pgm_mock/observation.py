@@ -269,9 +269,10 @@ def checked_exposure(values: object, label: str) -> np.ndarray:
         label: what an error calls it.
     """
     exposure = _image(values, label).astype(float, copy=False)
-    if np.isnan(exposure.min()):
-        exposure = np.where(np.isnan(exposure), 0.0, exposure)
     least, most = exposure.min(), exposure.max()
+    if np.isnan(least):
+        exposure = np.where(np.isnan(exposure), 0.0, exposure)
+        least, most = exposure.min(), exposure.max()
     if least < 0 or most == np.inf:
         raise InputError(f"{label}: expected exposures that are finite and ≥ 0, found {_first(exposure, _bad)}")
     if not most > 0:

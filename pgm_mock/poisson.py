@@ -16,7 +16,7 @@ Drawn in one piece for a traced array, the same steps give the same numbers.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,10 @@ _SMALL_TERMS, _MIDDLE_TERMS = 14, 34
 """Terms of the unrolled inversion: P(N > 14) is 6e-9 for a mean of 2, P(N > 34) is 7e-10 for a mean of 10."""
 _TERMS = 56
 """Terms of the two-sided inversion: P(N > 56) is below 1e-24 for a mean of 10."""
-_BLOCKS = (1 << 9, 1 << 12)
-"""Marked pixels are finished in blocks of one of these sizes, the smaller one where one block does."""
+_ROW = 1 << 10
+"""A list of means is drawn in rows of this length."""
+_BLOCKS = (1 << 5, 1 << 9, 1 << 12)
+"""Marked pixels are finished in blocks of the smallest of these sizes that holds them all, or else of the largest."""
 
 _LARGEST = 2.0**31 - 2.0**21
 """Above this mean a count is 2^31 - 1; below it no count comes near."""
@@ -60,7 +62,13 @@ def poisson(key: jax.Array, mean: Float[Array, "*n"]) -> Int[Array, "*n"]:
     """
     if isinstance(mean, jax.core.Tracer) or isinstance(key, jax.core.Tracer):
         return _draw_traced(key, jnp.asarray(mean))
-    return jnp.asarray(draw(key, _itself, mean))
+    means = np.asarray(mean)
+    if means.ndim >= 2:
+        return jnp.asarray(draw(key, _itself, means))
+    # XLA does not vectorise a loop over one axis of a length that it cannot divide.
+    rows = np.zeros((-(-means.size // _ROW) or 1, _ROW), means.dtype)
+    rows.flat[: means.size] = means
+    return jnp.asarray(draw(key, _itself, rows).reshape(-1)[: means.size].reshape(means.shape))
 
 
 def draw(key: jax.Array, mean_of: Mean, *arguments: Any, out: np.ndarray | None = None) -> np.ndarray:
@@ -70,7 +78,7 @@ def draw(key: jax.Array, mean_of: Mean, *arguments: Any, out: np.ndarray | None 
         key: a threefry key.
         mean_of: a function of `arguments` that returns the means; compiled once.
         arguments: arrays or pytrees of them.
-        out: where to put the numbers, contiguous 32-bit integers; as many of the first ones as it holds.
+        out: where to put the numbers, an array or a view of one; as many of the first rows as it holds.
 
     Returns:
         32-bit integers of the means' shape, or `out`.
@@ -79,29 +87,41 @@ def draw(key: jax.Array, mean_of: Mean, *arguments: Any, out: np.ndarray | None 
         InputError: a mean is NaN, negative or infinite.
     """
     first, means_everywhere = _first_pass(key, mean_of, *arguments)
-    counts = np.empty(first.shape, np.int32) if out is None else out
-    flat = counts.reshape(-1)
-    flat[:] = np.asarray(first).reshape(-1)[: flat.size]
-    places = np.flatnonzero(flat < 0)
+    settled = np.asarray(first) if out is None else np.asarray(first)[: len(out)]
+    counts = np.empty(settled.shape, np.int32) if out is None else out
+    counts[...] = settled
+    places = np.flatnonzero(settled < 0)
     if places.size:
         means = np.asarray(means_everywhere).reshape(-1)[places]
         if (bad := means[~((means >= 0) & (means < np.inf))]).size:
             raise InputError(f"mean: expected means that are finite and ≥ 0, found {bad[0]} ({bad.size} such)")
-        _finish(key, _invert_middle, flat, places, means, (means > _SMALL) & (means < _LARGE))
-        _finish(key, _reject, flat, places, means, means >= _LARGE)
-        _finish(key, _invert_two_sided, flat, places, means, flat[places] < 0)
+        flat = counts.reshape(-1) if counts.flags.c_contiguous else counts.flat
+        middle = _finish(key, _invert_middle, places, means, (means > _SMALL) & (means < _LARGE))
+        large = _finish(key, _reject, places, means, means >= _LARGE)
+        _put(flat, middle, large)
+        _put(flat, _finish(key, _invert_two_sided, places, means, flat[places] < 0))
     return counts
 
 
-def _finish(
-    key: jax.Array, finish: Finish, flat: np.ndarray, places: np.ndarray, means: np.ndarray, chosen: np.ndarray
-) -> None:
-    """Draw the chosen ones of the marked pixels by one of the methods, block by block, and put them in their places."""
+class _Finished(NamedTuple):
+    """Marked pixels that are drawn, or still being drawn, in blocks whose last one is padded."""
+
+    places: np.ndarray
+    blocks: list[Array]
+
+
+def _finish(key: jax.Array, finish: Finish, places: np.ndarray, means: np.ndarray, chosen: np.ndarray) -> _Finished:
+    """Start to draw the chosen ones of the marked pixels by one of the methods, block by block."""
     places = places[chosen]
     blocks = zip(_blocks(places), _blocks(means[chosen], fill=_LARGE), strict=True)
-    drawn = [_run_block(key, finish, *block) for block in blocks]
-    if drawn:
-        flat[places] = np.concatenate([np.asarray(block) for block in drawn])[: places.size]
+    return _Finished(places, [_run_block(key, finish, *block) for block in blocks])
+
+
+def _put(flat: np.ndarray | np.flatiter, *finished: _Finished) -> None:
+    """Wait for the numbers and put them in their places."""
+    for places, blocks in finished:
+        if blocks:
+            flat[places] = np.concatenate([np.asarray(block) for block in blocks])[: places.size]
 
 
 def _blocks(values: np.ndarray, fill: float = 0) -> list[np.ndarray]:
@@ -129,7 +149,8 @@ def _draw_traced(key: jax.Array, mean: Array) -> Array:
 
 @partial(jax.jit, static_argnames="mean_of")
 def _first_pass(key: jax.Array, mean_of: Mean, *arguments: Any) -> tuple[Array, Array]:
-    mean = mean_of(*arguments)
+    # Without the barrier XLA computes the means anew inside the inversion, and that loop is no longer vectorised.
+    mean = jax.lax.optimization_barrier(mean_of(*arguments))
     places = jax.lax.iota(jnp.uint32, mean.size).reshape(mean.shape)
     return _invert_small(key, places, mean.astype(jnp.float32)), mean
 

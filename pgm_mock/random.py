@@ -4,6 +4,8 @@ import secrets
 import zlib
 
 import jax
+import numpy as np
+from jaxtyping import Array
 
 from .errors import InputError
 
@@ -18,7 +20,12 @@ def source_key(seed: int | None, name: str) -> jax.Array:
     Raises:
         InputError: the seed is no whole number of at most 32 bits.
     """
-    return jax.random.fold_in(jax.random.key(checked_seed(seed), impl="threefry2x32"), zlib.crc32(name.encode()))
+    return _key(np.uint32(checked_seed(seed)), np.uint32(zlib.crc32(name.encode())))
+
+
+@jax.jit
+def _key(seed: Array, name: Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), name)
 
 
 def checked_seed(seed: int | None) -> int:

@@ -96,15 +96,17 @@ def mocks(stamp: Observation, field: Observation, priors: Priors) -> list[Row]:
     rng = np.random.default_rng(0)
     predictive = numpyro.infer.Predictive(plain_model, num_samples=few)
     image = (stamp.exposure, stamp.columns, stamp.rows, priors)
-    times = interleaved(
-        {
-            "ours": lambda: pgm_mock.prior_predictive(stamp, priors, num_samples=number, seed=1),
-            "numpy": lambda: numpy_stamps(stamp, priors, number, rng),
-            "predictive": lambda: jax.block_until_ready(predictive(jax.random.key(1), *image)["counts"]),
-        }
-    )
-    per = times["ours"] / number
-    against_numpyro, against_numpy = times["predictive"] / few / per, times["numpy"] / times["ours"]
+
+    def ours() -> object:
+        return pgm_mock.prior_predictive(stamp, priors, num_samples=number, seed=1)
+
+    def theirs() -> object:
+        return jax.block_until_ready(predictive(jax.random.key(1), *image)["counts"])
+
+    times = interleaved({"ours": ours, "numpy": lambda: numpy_stamps(stamp, priors, number, rng)}, turns=9)
+    against_numpy = times["numpy"] / times["ours"]
+    beside = interleaved({"ours": ours, "predictive": theirs})
+    against_numpyro = beside["predictive"] / few / (beside["ours"] / number)
     pars = {"x_pos": 330.0, "y_pos": 348.0, "flux": 0.3, "background": 7e-6, "psf_width": 6.0}
     light = {name: pars[name] for name in ("x_pos", "y_pos", "psf_width")}
 
@@ -122,7 +124,7 @@ def mocks(stamp: Observation, field: Observation, priors: Priors) -> list[Row]:
             "ours": lambda: pgm_mock.generate_mock_image(field.exposure, *ramps, pars, seed=1),
             "numpy": numpy_field,
         },
-        turns=15,
+        turns=40,
     )
     ratio = one["numpy"] / one["ours"]
     return [
