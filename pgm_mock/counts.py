@@ -50,12 +50,13 @@ class PixelList(NamedTuple):
 MANY_PHOTONS = 1024
 
 
-def list_counts(counts: np.ndarray, length: int | None = None) -> PhotonList | PixelList:
+def list_counts(counts: np.ndarray, length: int | None = None, *, longest: bool = False) -> PhotonList | PixelList:
     """List what an image without counts on unexposed pixels holds: up to 1024 photons, or else pixels.
 
     Args:
         counts: shape (ny, nx).
         length: to pad to; by default the next power of two from 256, for pixels at most their number.
+        longest: pad to as many as there can be of the kind, which is one length for all images of a shape.
     """
     from scipy.special import gammaln as log_gamma
 
@@ -66,7 +67,9 @@ def list_counts(counts: np.ndarray, length: int | None = None) -> PhotonList | P
     kind: type[PhotonList] | type[PixelList] = PixelList
     if number.sum() <= MANY_PHOTONS:
         kind, row, column, number = PhotonList, np.repeat(row, number), np.repeat(column, number), np.ones(number.sum())
-    length = min(bucket(len(row)), counts.size if kind is PixelList else MANY_PHOTONS) if length is None else length
+    if length is None:
+        most = counts.size if kind is PixelList else MANY_PHOTONS
+        length = most if longest else min(bucket(len(row)), most)
     places = np.zeros((2, length), np.int32)
     padded = np.zeros(length)
     places[0, : len(row)], places[1, : len(row)], padded[: len(row)] = column, row, number

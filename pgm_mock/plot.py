@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 _COUNTS = "counts / pixel"
 _MAP = "viridis"
 _DIVERGING = "RdBu_r"
+_LEFT, _RIGHT, _BELOW, _ABOVE, _BETWEEN = 0.95, 1.45, 0.6, 1.0, 2.05
+"""Room for labels about axes with a colour bar [inches]: a layout engine would draw everything twice more."""
 
 
 def plot_field(observation: Observation, regions: Sequence[Region] = ()) -> "Figure":
     """Draw the counts on a logarithmic stretch, with circles about the sources and their names."""
-    figure, axes = _figure(observation, (8.6, 7.6))
+    figure, axes = _figure(observation, (8.8, 7.6))
     stretched = np.where(observation.exposure > 0, observation.counts, np.nan)
     top = max(float(observation.counts.max()), 1.0)
     from matplotlib.colors import SymLogNorm
@@ -40,7 +42,7 @@ def plot_field(observation: Observation, regions: Sequence[Region] = ()) -> "Fig
 
 def plot_exposure(observation: Observation, regions: Sequence[Region] = ()) -> "Figure":
     """Draw the exposure map, with circles about the sources."""
-    figure, axes = _figure(observation, (8.6, 7.6))
+    figure, axes = _figure(observation, (8.8, 7.6))
     exposed = np.where(observation.exposure > 0, observation.exposure, np.nan)
     image = axes.imshow(exposed, origin="lower", cmap="magma", vmin=0)
     _draw_regions(axes, observation, regions)
@@ -51,7 +53,7 @@ def plot_exposure(observation: Observation, regions: Sequence[Region] = ()) -> "
 
 def plot_stamp(stamp: Observation, regions: Sequence[Region] = ()) -> "Figure":
     """Draw the counts of a stamp beside its exposure."""
-    figure, (left, right) = _figure(stamp, (12.4, 5.4), columns=2)
+    figure, (left, right) = _figure(stamp, (12.6, 5.6), columns=2)
     counts = left.imshow(np.where(stamp.exposure > 0, stamp.counts, np.nan), origin="lower", cmap=_MAP, vmin=0)
     exposed = np.where(stamp.exposure > 0, stamp.exposure, np.nan)
     exposure = right.imshow(exposed, origin="lower", cmap="magma", vmin=0)
@@ -101,7 +103,7 @@ def plot_posterior_image(
     mean = _mean_image(stamp, posterior, psf, num_draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.where(mean > 0, (stamp.counts - mean) / np.sqrt(mean), np.nan)
-    figure, axes = _figure(stamp, (15.5, 5.0), columns=3)
+    figure, axes = _figure(stamp, (16.5, 5.0), columns=3)
     top = max(float(stamp.counts.max()), 1.0)
     exposed = stamp.exposure > 0
     for ax, image, title in zip(axes, (stamp.counts, mean), ("observed", "posterior mean of the model"), strict=False):
@@ -185,7 +187,10 @@ def _figure(observation: Observation, size: tuple[float, float], columns: int = 
     """Make axes with sky coordinates below and left, where there is a WCS, and FITS pixels above and right."""
     import matplotlib.pyplot as plt
 
-    figure = plt.figure(figsize=size, layout="constrained")
+    figure = plt.figure(figsize=size)
+    width, height = size
+    panel = (width - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
+    figure.subplots_adjust(_LEFT / width, _BELOW / height, 1 - _RIGHT / width, 1 - _ABOVE / height, _BETWEEN / panel)
     axes = [_axes(figure, observation, (1, columns, number)) for number in range(1, columns + 1)]
     exposed = np.argwhere(observation.exposure > 0)
     (low, left), (high, right) = exposed.min(axis=0) - 8, exposed.max(axis=0) + 8
@@ -239,7 +244,10 @@ def _draw_regions(axes: "Axes", observation: Observation, regions: Iterable[Regi
 
 
 def _colour_bar(figure: "Figure", image: Any, axes: "Axes", label: str, ticks: list[float] | None = None) -> None:
-    bar = figure.colorbar(image, ax=axes, label=label, fraction=0.045, pad=0.02)
+    """Put a colour bar right of the pixel axis; it follows the axes where their aspect makes them narrower."""
+    axes.apply_aspect()
+    width = axes.get_position().width * figure.get_figwidth()
+    bar = figure.colorbar(image, cax=axes.inset_axes((1 + 0.62 / width, 0, 0.15 / width, 1)), label=label)
     if ticks:
         bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
         bar.minorticks_off()

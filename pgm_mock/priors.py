@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import jax
@@ -150,16 +151,42 @@ class Priors(Mapping[str, Prior]):
     def __repr__(self) -> str:
         return f"Priors({', '.join(f'{name}={text}' for name, text in self.describe().items())})"
 
-    def tree_flatten(self) -> tuple[tuple[Prior, ...], None]:
-        """Give JAX the distributions and fixed values."""
-        return tuple(self._priors.values()), None
+    def tree_flatten(self) -> tuple[tuple[tuple[Any, ...], ...], tuple[Any, ...]]:
+        """Give JAX the numbers of each distribution, and the fixed values, in an order that no hash decides.
+
+        NumPyro's own order of a distribution's numbers changes from process to process, and with it the compiled
+        program's key in a cache on disk.
+        """
+        leaves, structures = zip(*map(_flatten, self._priors.values()), strict=True)
+        return leaves, structures
 
     @classmethod
-    def tree_unflatten(cls, _: None, children: tuple[Any, ...]) -> Self:
+    def tree_unflatten(cls, structures: tuple[Any, ...], leaves: tuple[Any, ...]) -> Self:
         """Take them back unchecked: JAX also puts placeholders there."""
         priors = object.__new__(cls)
-        priors._priors = dict(zip(SITES, children, strict=True))
+        priors._priors = dict(zip(SITES, map(_unflatten, structures, leaves), strict=True))
         return priors
+
+
+def _flatten(prior: Prior) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    leaves, structure = jax.tree.flatten(prior)
+    names = list(_leaf_names(prior))
+    order = tuple(sorted(range(len(leaves)), key=names.__getitem__))
+    return tuple(leaves[place] for place in order), (structure, order)
+
+
+def _unflatten(structure: tuple[Any, ...], leaves: tuple[Any, ...]) -> Prior:
+    tree, order = structure
+    return jax.tree.unflatten(tree, [leaf for _, leaf in sorted(zip(order, leaves, strict=True), key=itemgetter(0))])
+
+
+def _leaf_names(value: Any, name: str = "") -> Iterator[str]:
+    """Name the leaves of a distribution after its fields, in the order in which JAX finds them."""
+    if not isinstance(value, dist.Distribution) or type(value).tree_flatten is not dist.Distribution.tree_flatten:
+        yield from (f"{name}{place}" for place in range(len(jax.tree.leaves(value))))
+        return
+    for field in type(value).gather_pytree_data_fields():
+        yield from _leaf_names(value.__dict__.get(field), f"{name}{field}.")
 
 
 def _position(observation: "Observation", x: float | None, y: float | None) -> tuple[float, float]:

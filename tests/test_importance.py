@@ -205,6 +205,19 @@ def test_escalates_and_says_so(stamp, priors):
 
 
 @pytest.mark.slow
+def test_a_density_that_is_not_a_number_is_said(stamp, priors):
+    class Broken(GaussianPSF):
+        def profiles(self, x, y, x_pos, y_pos, psf_width):
+            columns, rows = GaussianPSF.profiles(self, x, y, x_pos, y_pos, psf_width)
+            return jnp.where(psf_width > 2.0, jnp.nan, columns), rows
+
+    jax.tree_util.register_static(Broken)
+    found = fit(stamp, priors, method="importance", psf=Broken())
+    assert "the density is not a number at" in found.attrs["problems"]
+    assert found["posterior"]["psf_width"].values.max() <= 2.0
+
+
+@pytest.mark.slow
 def test_one_that_cannot_be_fitted_takes_no_other_with_it(stamp, priors):
     fixed = Priors(x_pos=111.0, y_pos=61.0, flux=1e-3, background=1e-5, psf_width=1.4)
     for size in (1, 2):

@@ -1,7 +1,11 @@
 """Priors: defaults, replacing, TOML, and what is refused. Oracle: SciPy's densities."""
 
 import math
+import os
+import subprocess
+import sys
 
+import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
@@ -165,3 +169,27 @@ FAMILIES = [
 @pytest.mark.parametrize("prior", FAMILIES, ids=lambda prior: type(prior).__name__)
 def test_positive_families_are_accepted(priors, prior):
     assert priors.replace(flux=prior)["flux"] is prior
+
+
+def test_leaves_have_one_order_in_every_process():
+    """NumPyro keeps a distribution's fields in a set, whose order the hash seed decides, and with it the disk cache."""
+    code = (
+        "import jax, numpyro.distributions as d; from pgm_mock import Priors; n = d.LogNormal(1.0, 2.0);"
+        "t = d.TruncatedNormal(3.0, 4.0, low=5.0, high=6.0);"
+        "print(jax.tree.leaves(Priors(x_pos=t, y_pos=7.0, flux=n, background=d.Gamma(8.0, 9.0), psf_width=n)))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "6", "9")
+    }
+    assert len(found) == 1
+
+
+def test_a_pytree_of_priors_comes_back_whole(priors):
+    leaves, structure = jax.tree.flatten(priors.replace(psf_width=dist.TruncatedNormal(3.0, 4.0, low=0.5), x_pos=270.0))
+    again = jax.tree.unflatten(structure, leaves)
+    assert again["psf_width"].base_dist.loc == 3.0
+    assert (again["psf_width"].base_dist.scale, again["psf_width"].low, again["x_pos"]) == (4.0, 0.5, 270.0)
+    assert (again["flux"].loc, again["flux"].scale) == (priors["flux"].loc, priors["flux"].scale)

@@ -9,6 +9,7 @@
    Pareto-smoothed, and k-hat certifies them (`psis`). The evidence is their mean.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ class ImportanceSample(NamedTuple):
         chosen: numbers of the draws of an equal-weight sample, shape (m,).
         khat: shape of the weights' tail.
         ess: effective sample size, 1 / sum of the squared weights.
+        undefined: number of draws at which the density is NaN; they have no weight.
         log_evidence: ln of the integral of prior times likelihood.
         source_free: the model without a source.
         max_log_likelihood: ln likelihood at the best of the modes that are found without the prior.
@@ -54,6 +56,7 @@ class ImportanceSample(NamedTuple):
     chosen: Array
     khat: Float[Array, ""]
     ess: Float[Array, ""]
+    undefined: Array
     log_evidence: Float[Array, ""]
     source_free: SourceFree
     max_log_likelihood: Float[Array, ""]
@@ -97,9 +100,7 @@ def sample(
 
     @jax.jit  # traced once, not at each of its uses
     def log_target(u: Array, prior_share: float | Array = 1.0) -> Array:
-        value = frame.log_density(u, data, priors, psf)
-        value = value - (1.0 - prior_share) * jnp.sum(frame.log_prior(u, priors))
-        return jnp.where(jnp.isnan(value), -jnp.inf, value)
+        return frame.log_density(u, data, priors, psf, prior_share)
 
     def propose(number: int, proposal: Mixture) -> Array:
         few = defensive[number]
@@ -115,27 +116,23 @@ def sample(
 
     middle = _with_background(jnp.zeros(normals.shape[1] - DEGREES), priors, defence.location)
     plausible = _with_background(from_prior[0], priors, defence.location)
-    best = plausible[jnp.argmax(jax.vmap(log_target)(plausible))]
+    best = plausible[jnp.argmax(_or_nothing(jax.vmap(log_target)(plausible)))]
     starts = jnp.stack([best, middle, frame.at(middle, brightest(data), priors)])
-    # The same climbs without the prior lead to the largest likelihood, which the detection likelihood needs.
-    shares = jnp.repeat(jnp.array([1.0, 0.0]), len(starts))
-    modes, factors = jax.vmap(lambda share, start: laplace(lambda u: log_target(u, share), start))(
-        shares, jnp.tile(starts, (2, 1))
-    )
-    highest = jnp.max(jax.vmap(lambda u: log_target(u, 0.0))(modes))
-    modes, factors = modes[: len(starts)], factors[: len(starts)]
-    fitted = first = Mixture(jnp.full(len(starts), -jnp.log(len(starts))), modes, factors)
+    first, highest = _climb(log_target, starts)
+    fitted = first
     draws, target = jnp.zeros((0, len(middle))), jnp.zeros(0)
     proposals: list[tuple[int, Mixture, float]] = []
     for number, size in enumerate(rounds):
         if number:
-            weights = jax.nn.softmax(target - _log_proposal(draws, proposals, frame, priors, defence))
+            weights = jax.nn.softmax(_or_nothing(target) - _log_proposal(draws, proposals, frame, priors, defence))
             fitted = mixture.fit_weighted(draws, weights, _spread(first) if number == 1 else fitted)
         new = propose(number, fitted)
         draws = jnp.concatenate([draws, new])
         target = jnp.concatenate([target, jax.vmap(log_target)(new)])
         proposals.append((size, fitted, defensive[number] / size))
 
+    undefined = jnp.sum(jnp.isnan(target))
+    target = _or_nothing(target)
     log_ratios = target - _log_proposal(draws, proposals, frame, priors, defence)
     log_weights, khat = psis.smooth(log_ratios)
     return ImportanceSample(
@@ -145,11 +142,37 @@ def sample(
         chosen=_resample(resample_key, log_weights, num_samples),
         khat=khat,
         ess=jnp.exp(-logsumexp(2.0 * log_weights)),
+        undefined=undefined,
         log_evidence=logsumexp(log_ratios) - jnp.log(log_ratios.size),
         source_free=empty,
         max_log_likelihood=highest,
         upper_limit=upper_limit(frame.point(jnp.zeros(len(middle)), priors), data, priors, psf),
     )
+
+
+def _climb(
+    log_target: Callable[[Array, float | Array], Array], starts: Float[Array, "k d"]
+) -> tuple[Mixture, Float[Array, ""]]:
+    """Climb from each start to a mode of the posterior, and without the prior to one of the likelihood.
+
+    Returns:
+        A mixture of the Laplace approximations at the posterior's modes, and the largest ln likelihood, which the
+        detection likelihood needs.
+    """
+
+    def from_one(share: Array, start: Array) -> tuple[Array, Array]:
+        return laplace(lambda u: log_target(u, share), start)
+
+    shares = jnp.repeat(jnp.array([1.0, 0.0]), len(starts))
+    modes, factors = jax.vmap(from_one)(shares, jnp.tile(starts, (2, 1)))
+    highest = jnp.max(_or_nothing(jax.vmap(lambda u: log_target(u, 0.0))(modes)))
+    equal = jnp.full(len(starts), -jnp.log(len(starts)))
+    return Mixture(equal, modes[: len(starts)], factors[: len(starts)]), highest
+
+
+def _or_nothing(log_values: Array) -> Array:
+    """Give no weight to what is not a number."""
+    return jnp.where(jnp.isnan(log_values), -jnp.inf, log_values)
 
 
 def _prior_vectors(key: jax.Array, priors: Priors, number: int) -> Float[Array, "n d"]:

@@ -90,7 +90,7 @@ def _in_windows(
     pairs = iter(itertools.zip_longest(stamps, priors_list))
     workers = os.cpu_count() or 1 if size == 1 else 1
     with (
-        tqdm(total=total, unit="stamp", disable=not progress, file=sys.stderr) as bar,
+        tqdm(total=total, unit="stamp", mininterval=0.5, disable=not progress, file=sys.stderr) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
         while window := list(itertools.islice(pairs, max(_WINDOW, size))):
@@ -114,30 +114,35 @@ def _chunks(window: list[Pair], plan: Plan, size: int) -> Iterator[StampPosterio
     """Fit a window in chunks of stamps that share a shape, a number of photons and families of priors."""
     found: dict[int, StampPosterior] = {}
     groups: dict[Any, list[int]] = {}
+    data: dict[int, Data] = {}
     for number, (stamp, priors) in enumerate(window):
         if plan.method == "nuts" or not priors.free:
             found[number] = _fit_safely((stamp, priors), plan)
             continue
-        listed = Data.of(stamp).photons
-        kind = (stamp.shape, type(listed), np.shape(listed.number), jax.tree.structure(priors))
+        data[number] = Data.of(stamp)
+        kind = (jax.tree.structure((data[number], priors)), *map(np.shape, jax.tree.leaves(data[number])))
         groups.setdefault(kind, []).append(number)
     for numbers in groups.values():
         for first in range(0, len(numbers), size):
             chunk = numbers[first : first + size]
-            for number, posterior in zip(chunk, _chunk([window[n] for n in chunk], plan, size), strict=True):
+            posteriors = _chunk([window[n] for n in chunk], [data[n] for n in chunk], plan, size)
+            for number, posterior in zip(chunk, posteriors, strict=True):
                 found[number] = posterior
     for number in range(len(window)):
         yield found[number]
 
 
-def _chunk(pairs: list[Pair], plan: Plan, size: int) -> list[StampPosterior]:
+def _chunk(pairs: list[Pair], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
     """Fit at most `size` stamps at once, the chunk padded with its first stamp."""
-    padded = pairs + [pairs[0]] * (size - len(pairs))
+    padding = size - len(pairs)
+    padded = pairs + pairs[:1] * padding
     keys = jax.numpy.stack([source_key(plan.seed, stamp.name) for stamp, _ in padded])
-    data = _stack([Data.of(stamp) for stamp, _ in padded])
+    stacked = _stack(data + data[:1] * padding)
     priors = _stack([priors for _, priors in padded])
     number = plan.num_chains * plan.num_samples
-    samples = jax.device_get(call(_sample_chunk, keys, data, priors, plan.psf, rounds=plan.rounds, num_samples=number))
+    samples = jax.device_get(
+        call(_sample_chunk, keys, stacked, priors, plan.psf, rounds=plan.rounds, num_samples=number)
+    )
     found = []
     for lane, (stamp, own) in enumerate(pairs):
         one = jax.tree.map(lambda values, lane=lane: values[lane], samples)

@@ -61,28 +61,34 @@ def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPoster
     if not priors.free:
         raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
     if plan.method == "nuts":
-        return by_nuts(observation, priors, plan, ())
-    return escalate(by_importance(observation, priors, plan, plan.rounds), plan)
+        return by_nuts(observation, priors, plan, Data.of(observation), ())
+    return escalate(by_importance(observation, priors, plan, Data.of(observation), plan.rounds), plan)
 
 
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
-    """Where a posterior is not certified, take more draws, and then NUTS."""
+    """Where a posterior is not certified, take more draws, and then NUTS.
+
+    It happens to one stamp in some hundred: their lists have one length, so that these programs compile once.
+    """
     if found.certified:
         return found
-    more = by_importance(found.observation, found.priors, plan, _MORE_DRAWS)
+    data = Data.of(found.observation, longest=True)
+    more = by_importance(found.observation, found.priors, plan, data, _MORE_DRAWS)
     more = replace(more, tried=found.tried + more.tried)
     if more.certified or plan.method == "importance":
         return more
-    last = by_nuts(found.observation, found.priors, plan, more.tried)
+    last = by_nuts(found.observation, found.priors, plan, data, more.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
     return replace(last, numbers=more.numbers | last.numbers)
 
 
-def by_importance(observation: Observation, priors: Priors, plan: Plan, rounds: tuple[int, ...]) -> StampPosterior:
+def by_importance(
+    observation: Observation, priors: Priors, plan: Plan, data: Data, rounds: tuple[int, ...]
+) -> StampPosterior:
     """Compute a posterior by importance sampling, with its verdict."""
     key = source_key(plan.seed, observation.name)
     number = plan.num_chains * plan.num_samples
-    sample = call(importance.sample, key, Data.of(observation), priors, plan.psf, rounds=rounds, num_samples=number)
+    sample = call(importance.sample, key, data, priors, plan.psf, rounds=rounds, num_samples=number)
     return importance_posterior(observation, priors, plan, jax.device_get(sample))
 
 
@@ -98,6 +104,8 @@ def importance_posterior(
         problems.append(f"the weights cannot be trusted (k-hat {khat:.2f}, expected at most {KHAT_LIMIT})")
     if not ess >= plan.min_ess:
         problems.append(f"few effective draws (ESS {ess:.0f}, expected at least {plan.min_ess:.0f})")
+    if undefined := int(sample.undefined):
+        problems.append(f"the density is not a number at {undefined} of {number} draws")
     degrees = sum(name != "background" for name in priors.free)
     ratio = float(sample.max_log_likelihood - sample.source_free.max_log_likelihood)
     numbers = {
@@ -124,11 +132,11 @@ def importance_posterior(
     )
 
 
-def by_nuts(observation: Observation, priors: Priors, plan: Plan, tried: tuple[str, ...]) -> StampPosterior:
+def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tried: tuple[str, ...]) -> StampPosterior:
     """Compute a posterior by the No-U-Turn sampler, with its verdict."""
     numbers = {"num_warmup": plan.num_warmup, "num_samples": plan.num_samples}
     chains = max(plan.num_chains, 4) if tried else plan.num_chains
-    data, key = Data.of(observation), source_key(plan.seed, observation.name)
+    key = source_key(plan.seed, observation.name)
     parameters, statistics = call(nuts.sample, key, data, priors, plan.psf, num_chains=chains, **numbers)
     draws = {name: np.asarray(values) for name, values in parameters.items()}
     said = {name: np.asarray(values) for name, values in statistics.items()}

@@ -10,7 +10,7 @@ from numpyro import handlers
 from numpyro.distributions import Distribution, biject_to
 
 from ..counts import PhotonList, PixelList, list_counts
-from ..model import stamp_model
+from ..model import OBSERVED, stamp_model
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF
@@ -34,13 +34,13 @@ class Data(NamedTuple):
     photons: PhotonList | PixelList
 
     @classmethod
-    def of(cls, observation: Observation, length: int | None = None) -> "Data":
-        """Take the arrays of an observation; its photons are padded to `length`, or to the next bucket."""
-        photons = list_counts(observation.counts, length)
+    def of(cls, observation: Observation, length: int | None = None, *, longest: bool = False) -> "Data":
+        """Take the arrays of an observation; `length` and `longest` are those of `list_counts`."""
+        photons = list_counts(observation.counts, length, longest=longest)
         return cls(observation.exposure, observation.columns, observation.rows, photons)
 
 
-def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
+def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: float | Array = 1.0) -> Float[Array, ""]:
     """Logarithm of prior times likelihood times the Jacobian of the map from unconstrained parameters.
 
     Args:
@@ -48,14 +48,16 @@ def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, 
         data: exposure, ramps and counts.
         priors: the priors; fixed parameters take no part in z.
         psf: the family of the PSF.
+        prior_share: power of prior times Jacobian; with 0 it is the likelihood alone.
     """
     given = handlers.substitute(partial(stamp_model, psf=psf), data=constrain(z, priors))
     trace = handlers.trace(given).get_trace(data.exposure, data.x, data.y, priors, data.photons)
-    sites = [site for site in trace.values() if site["type"] == "sample"]
-    log_joint = sum(site["fn"].log_prob(site["value"]) for site in sites)
+    log_probs = {name: site["fn"].log_prob(site["value"]) for name, site in trace.items() if site["type"] == "sample"}
+    log_likelihood = log_probs.pop(OBSERVED)
+    log_prior = sum(log_probs.values(), jnp.zeros(()))
     for name, prior in priors.free.items():
-        log_joint = log_joint + biject_to(prior.support).log_abs_det_jacobian(z[name], trace[name]["value"])
-    return log_joint
+        log_prior = log_prior + biject_to(prior.support).log_abs_det_jacobian(z[name], trace[name]["value"])
+    return log_likelihood + prior_share * log_prior
 
 
 def constrain(z: Point, priors: Priors) -> Point:
@@ -128,9 +130,12 @@ class Frame(NamedTuple):
                 u = u.at[number].set(jnp.where(jnp.isfinite(whitened), whitened, u[number]))
         return u
 
-    def log_density(self, u: Float[Array, " d"], data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
-        """Logarithm of prior times likelihood, as a density of u."""
-        return log_density(self.point(u, priors), data, priors, psf) + jnp.sum(jnp.log(self.scale))
+    def log_density(
+        self, u: Float[Array, " d"], data: Data, priors: Priors, psf: PSF, prior_share: float | Array = 1.0
+    ) -> Float[Array, ""]:
+        """Logarithm of prior times likelihood, as a density of u; with a prior's share of 0 of the likelihood alone."""
+        own_scale = prior_share * jnp.sum(jnp.log(self.scale))
+        return log_density(self.point(u, priors), data, priors, psf, prior_share) + own_scale
 
     def log_prior(self, u: Float[Array, " d"], priors: Priors) -> Float[Array, " d"]:
         """Logarithm of each parameter's own prior density of u, shape (d,)."""
