@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from .errors import DataWarning, InputError
     from .expected import expected_counts
     from .graph import ModelGraph, model_graph
-    from .inference import StampPosterior, fit, fit_many, iter_fits
+    from .inference import (
+        StampPosterior,
+        credible_interval,
+        fit,
+        fit_many,
+        grid_posterior,
+        hdi,
+        iter_fits,
+        marginal,
+        mode,
+    )
     from .mock import draw_parameters, generate_mock_image, prior_predictive
     from .model import stamp_model
     from .observation import Observation
@@ -33,13 +43,18 @@ _WHERE = {
     "Region": "regions",
     "StampPosterior": "inference",
     "compare_real_and_simulated": "plot",
+    "credible_interval": "inference",
     "demo_observation": "demo",
     "draw_parameters": "mock",
     "expected_counts": "expected",
     "fit": "inference",
     "fit_many": "inference",
-    "iter_fits": "inference",
     "generate_mock_image": "mock",
+    "grid_posterior": "inference",
+    "hdi": "inference",
+    "iter_fits": "inference",
+    "marginal": "inference",
+    "mode": "inference",
     "model_graph": "graph",
     "prior_predictive": "mock",
     "read_regions": "regions",
@@ -59,13 +74,18 @@ __all__ = [
     "Region",
     "StampPosterior",
     "compare_real_and_simulated",
+    "credible_interval",
     "demo_observation",
     "draw_parameters",
     "expected_counts",
     "fit",
     "fit_many",
     "generate_mock_image",
+    "grid_posterior",
+    "hdi",
     "iter_fits",
+    "marginal",
+    "mode",
     "model_graph",
     "prior_predictive",
     "read_regions",

@@ -58,15 +58,20 @@ def provenance() -> dict[str, str]:
     return {f"version_{name}".replace("-", "_"): _version(name) for name in _PACKAGES}
 
 
-def _label(group: "xarray.DataTree", observation: Observation) -> None:
-    """Give each known variable its unit and meaning."""
+def label_parameter(variable: "xarray.DataArray", name: str, observation: Observation) -> None:
+    """Give a parameter's values their unit and meaning."""
     from astropy import units
 
-    flux = observation.flux_unit
+    site, flux = SITES[name], observation.flux_unit
     unit_of = {"flux": flux, "flux / pixel": (units.Unit(flux) / units.pix).to_string()}
+    variable.attrs.update(units=unit_of.get(site.unit, site.unit), long_name=site.meaning)
+
+
+def _label(group: "xarray.DataTree", observation: Observation) -> None:
+    """Give each known variable its unit and meaning."""
     for name, variable in group.data_vars.items():
-        if site := SITES.get(str(name)):
-            variable.attrs.update(units=unit_of.get(site.unit, site.unit), long_name=site.meaning)
+        if str(name) in SITES:
+            label_parameter(variable, str(name), observation)
         elif name == OBSERVED:
             variable.attrs.update(units="ct / pix", long_name="counts")
         elif name == "exposure":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+FAILED, BAD_INPUT = 1, 2
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_mock(commands)
     _add_fit(commands)
+    _add_grid(commands)
     _add_graph(commands)
     return parser
 
@@ -102,6 +103,12 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (0)")
 
 
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="fixed", help="fix a parameter; repeatable"
+    )
+
+
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-compile-cache", action="store_true", help="compile anew, and keep nothing")
 
@@ -126,9 +133,7 @@ def _add_mock(commands: Commands) -> None:
     parser = _command(commands, "mock", "simulate images over a real exposure map", out="mocks.fits")
     _add_observation(parser)
     parser.add_argument("--n", type=int, default=100, help="how many mocks (100)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", dest="fixed", help="fix a parameter; repeatable"
-    )
+    _add_set(parser)
     _add_seed(parser)
     _add_cache(parser)
 
@@ -140,6 +145,16 @@ def _add_fit(commands: Commands) -> None:
     methods = ["auto", "importance", "nuts"]
     parser.add_argument("--method", default="auto", choices=methods, help="how the posterior is computed (auto)")
     _add_seed(parser)
+    _add_cache(parser)
+
+
+def _add_grid(commands: Commands) -> None:
+    parser = _command(commands, "grid", "the posterior of a few parameters on a grid, the others fixed", out="grid")
+    _add_observation(parser)
+    parser.add_argument(
+        "--axis", action="append", default=[], metavar="NAME=LO:HI:N", help="a parameter and its values; repeatable"
+    )
+    _add_set(parser)
     _add_cache(parser)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..files import replacing
 from ..observation import Observation
-from ..priors import Priors
+from ..priors import SITES, Priors
 
 
 def start_jax(options: Namespace) -> None:
@@ -51,6 +51,20 @@ def position(options: Namespace) -> tuple[float, float]:
     if options.x is None or options.y is None:
         raise InputError("expected a position, --x X --y Y, found none")
     return options.x, options.y
+
+
+def fixed_parameters(settings: list[str]) -> dict[str, float]:
+    """Read NAME=VALUE settings."""
+    fixed = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or name not in SITES:
+            raise InputError(f"--set: expected NAME=VALUE with a name of {', '.join(SITES)}, found {setting!r}")
+        try:
+            fixed[name] = float(value)
+        except ValueError as error:
+            raise InputError(f"--set {name}: expected a number, found {value!r}") from error
+    return fixed
 
 
 def report(options: Namespace, lines: list[str], summary: dict[str, Any]) -> None:

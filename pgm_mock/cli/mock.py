@@ -3,13 +3,12 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
 from ..files import replacing
 from ..observation import Observation
 from ..priors import SITES, Priors
 from ..psf import PSFS
 from ..results import values
-from .common import position, progress, read_observation, read_priors, report, start_jax
+from .common import fixed_parameters, position, progress, read_observation, read_priors, report, start_jax
 
 if TYPE_CHECKING:
     import xarray
@@ -22,7 +21,7 @@ def run(options: Namespace) -> int:
 
     x, y = position(options)
     stamp = read_observation(options).stamp(x, y, options.half_size)
-    priors = read_priors(options, stamp, x, y).replace(**_fixed(options.fixed))
+    priors = read_priors(options, stamp, x, y).replace(**fixed_parameters(options.fixed))
     progress(f"simulating {options.n} images of {stamp.shape[1]} x {stamp.shape[0]} pixels")
     mocks = prior_predictive(stamp, priors, num_samples=options.n, psf=PSFS[options.psf], seed=options.seed)
     _write(options, stamp, priors, mocks)
@@ -31,20 +30,6 @@ def run(options: Namespace) -> int:
     summary = {"file": options.out, "n": len(totals), "seed": options.seed, "counts": [int(total) for total in totals]}
     report(options, [line], summary)
     return 0
-
-
-def _fixed(settings: list[str]) -> dict[str, float]:
-    """Read NAME=VALUE settings."""
-    fixed = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or name not in SITES:
-            raise InputError(f"--set: expected NAME=VALUE with a name of {', '.join(SITES)}, found {setting!r}")
-        try:
-            fixed[name] = float(value)
-        except ValueError as error:
-            raise InputError(f"--set {name}: expected a number, found {value!r}") from error
-    return fixed
 
 
 def _write(options: Namespace, stamp: Observation, priors: Priors, mocks: "xarray.DataTree") -> None:

@@ -1,8 +1,21 @@
 """The posterior of a stamp's parameters, one file for each method."""
 
+from .density import credible_interval, hdi, marginal, mode
 from .fit import fit
+from .grid import grid_posterior
 from .many import fit_many, iter_fits
 from .methods import METHODS
 from .posterior import StampPosterior
 
-__all__ = ["METHODS", "StampPosterior", "fit", "fit_many", "iter_fits"]
+__all__ = [
+    "METHODS",
+    "StampPosterior",
+    "credible_interval",
+    "fit",
+    "fit_many",
+    "grid_posterior",
+    "hdi",
+    "iter_fits",
+    "marginal",
+    "mode",
+]

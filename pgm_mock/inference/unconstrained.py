@@ -40,6 +40,22 @@ class Data(NamedTuple):
         return cls(observation.exposure, observation.columns, observation.rows, photons)
 
 
+class LogJoint(NamedTuple):
+    """Logarithms of the two factors of the joint density, in the model's own parameters."""
+
+    log_prior: Float[Array, ""]
+    log_likelihood: Float[Array, ""]
+
+
+def given(parameters: Point, data: Data, priors: Priors, psf: PSF) -> LogJoint:
+    """Evaluate the model at values of its parameters; fixed ones keep theirs where they are not among them."""
+    substituted = handlers.substitute(partial(stamp_model, psf=psf), data=parameters)
+    trace = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)
+    log_probs = {name: site["fn"].log_prob(site["value"]) for name, site in trace.items() if site["type"] == "sample"}
+    log_likelihood = log_probs.pop(OBSERVED)
+    return LogJoint(sum(log_probs.values(), jnp.zeros(())), log_likelihood)
+
+
 def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: float | Array = 1.0) -> Float[Array, ""]:
     """Logarithm of prior times likelihood times the Jacobian of the map from unconstrained parameters.
 
@@ -50,13 +66,10 @@ def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: flo
         psf: the family of the PSF.
         prior_share: power of prior times Jacobian; with 0 it is the likelihood alone.
     """
-    given = handlers.substitute(partial(stamp_model, psf=psf), data=constrain(z, priors))
-    trace = handlers.trace(given).get_trace(data.exposure, data.x, data.y, priors, data.photons)
-    log_probs = {name: site["fn"].log_prob(site["value"]) for name, site in trace.items() if site["type"] == "sample"}
-    log_likelihood = log_probs.pop(OBSERVED)
-    log_prior = sum(log_probs.values(), jnp.zeros(()))
+    parameters = constrain(z, priors)
+    log_prior, log_likelihood = given(parameters, data, priors, psf)
     for name, prior in priors.free.items():
-        log_prior = log_prior + biject_to(prior.support).log_abs_det_jacobian(z[name], trace[name]["value"])
+        log_prior = log_prior + biject_to(prior.support).log_abs_det_jacobian(z[name], parameters[name])
     return log_likelihood + prior_share * log_prior
 
 

@@ -1,0 +1,23 @@
+"""Pictures of observations, mocks and posteriors. Each function returns a Matplotlib figure and saves nothing."""
+
+from .corner import plot_corner
+from .grid import plot_grid
+from .images import (
+    compare_real_and_simulated,
+    plot_exposure,
+    plot_field,
+    plot_posterior_image,
+    plot_prior_predictive,
+    plot_stamp,
+)
+
+__all__ = [
+    "compare_real_and_simulated",
+    "plot_corner",
+    "plot_exposure",
+    "plot_field",
+    "plot_grid",
+    "plot_posterior_image",
+    "plot_prior_predictive",
+    "plot_stamp",
+]
