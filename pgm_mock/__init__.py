@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .demo import demo_observation
+    from .demo import demo_observation, example_field
     from .errors import DataWarning, InputError
     from .expected import expected_counts
     from .graph import ModelGraph, model_graph
     from .inference import (
         StampPosterior,
+        best_fit,
         credible_interval,
         fit,
         fit_many,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .mock import draw_parameters, generate_mock_image, prior_predictive
     from .model import stamp_model
     from .observation import Observation
+    from .play import play_widget, play_window
     from .plot import compare_real_and_simulated
     from .priors import Priors
     from .psf import PSF, GaussianPSF
@@ -42,9 +44,11 @@ _WHERE = {
     "Priors": "priors",
     "Region": "regions",
     "StampPosterior": "inference",
+    "best_fit": "inference",
     "compare_real_and_simulated": "plot",
     "credible_interval": "inference",
     "demo_observation": "demo",
+    "example_field": "demo",
     "draw_parameters": "mock",
     "expected_counts": "expected",
     "fit": "inference",
@@ -56,6 +60,8 @@ _WHERE = {
     "marginal": "inference",
     "mode": "inference",
     "model_graph": "graph",
+    "play_widget": "play",
+    "play_window": "play",
     "prior_predictive": "mock",
     "read_regions": "regions",
     "stamp_model": "model",
@@ -73,10 +79,12 @@ __all__ = [
     "Priors",
     "Region",
     "StampPosterior",
+    "best_fit",
     "compare_real_and_simulated",
     "credible_interval",
     "demo_observation",
     "draw_parameters",
+    "example_field",
     "expected_counts",
     "fit",
     "fit_many",
@@ -87,6 +95,8 @@ __all__ = [
     "marginal",
     "mode",
     "model_graph",
+    "play_widget",
+    "play_window",
     "prior_predictive",
     "read_regions",
     "stamp_model",

@@ -1,5 +1,7 @@
 """A simulated field like the real one of Abell 1835, made by the package from its own model."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
@@ -23,6 +25,8 @@ LIVE_TIME = 28_000.0
 """Exposure on the axis [s]."""
 PIXEL = 4.0 / 3600.0
 """Size of a pixel [degree]."""
+REAL_FILES = ("P0098010101M2U009IMAGE_3000.FTZ", "P0098010101M2U009EXPMAP3000.FTZ")
+"""The real image of Abell 1835 and its exposure map (XMM-Newton, MOS2, 1 to 3 keV)."""
 FIELD_RADIUS = 224.0
 CCD_SIZE, CCD_GAP = 164.0, 2.5
 BACKGROUND = 5e-6
@@ -92,6 +96,23 @@ def demo_field(seed: int = 0) -> Demo:
 def demo_observation(seed: int = 0) -> Observation:
     """Return the simulated field alone; see `demo_field`."""
     return demo_field(seed).observation
+
+
+def example_field(folder: str | os.PathLike[str] | None = None) -> tuple[Observation, list[Region]]:
+    """Return a field to learn from, and the circles of its 26 sources.
+
+    Args:
+        folder: where the real files of Abell 1835 are, as `pgm-mock fetch` writes them; None gives the simulated
+            field, which has its sources in the same places.
+
+    Raises:
+        InputError: the files are not in the folder.
+    """
+    if folder is None:
+        demo = demo_field()
+        return demo.observation, demo.regions
+    field = Observation.read(*(Path(folder) / name for name in REAL_FILES))
+    return field, read_regions(resource("a1835_regions.txt"), field)
 
 
 def _mean_counts(field: Observation, regions: list[Region], fluxes: np.ndarray, cluster: Cluster) -> np.ndarray:

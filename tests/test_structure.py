@@ -21,7 +21,7 @@ LEVELS = [
     {"model"},
     {"results"},
     {"mock", "inference"},
-    {"summary", "graph", "plot", "demo", "download"},
+    {"summary", "graph", "plot", "play", "demo", "download"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_grid(commands)
     _add_graph(commands)
+    _add_play(commands)
     return parser
 
 
@@ -87,9 +88,11 @@ def _command(commands: Commands, name: str, what: str, *, out: str | None = None
     return parser
 
 
-def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="counts image: FITS, compressed or not; file[HDU] picks one")
-    parser.add_argument("exposure", metavar="EXPOSURE", help="exposure map of the same shape")
+def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True, needed: bool = True) -> None:
+    number = None if needed else "?"
+    image = "counts image: FITS, compressed or not; file[HDU] picks one"
+    parser.add_argument("image", metavar="IMAGE", nargs=number, help=image)
+    parser.add_argument("exposure", metavar="EXPOSURE", nargs=number, help="exposure map of the same shape")
     parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
     if position:
         parser.add_argument("--x", type=float, help="position: column [FITS image pixel; the first is 1]")
@@ -160,3 +163,9 @@ def _add_grid(commands: Commands) -> None:
 
 def _add_graph(commands: Commands) -> None:
     _command(commands, "graph", "draw the model's graph; .svg, .png, .pdf or .dot", out="pgm.svg")
+
+
+def _add_play(commands: Commands) -> None:
+    parser = _command(commands, "play", "a window with a slider for each parameter, beside the observed stamp")
+    _add_observation(parser, needed=False)
+    _add_cache(parser)

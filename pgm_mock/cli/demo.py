@@ -50,9 +50,13 @@ def run(options: Namespace) -> int:
         posterior.to_netcdf(temporary, engine="h5netcdf")
     truth = {"x_pos": source.x, "y_pos": source.y, "flux": float(demo.fluxes[SOURCE])}
     truth |= {"background": BACKGROUND, "psf_width": PSF_WIDTH}
-    picture("6_posterior.png", plot.plot_corner(posterior, truth), "the posterior; red: the truth")
+    marked = {name: value for name, value in truth.items() if name != "background"}
+    what = "the posterior; red: the truth (the background takes up a neighbour's light and the cluster's, too)"
+    picture("6_posterior.png", plot.plot_corner(posterior, marked), what)
     picture("7_model.png", plot.plot_posterior_image(stamp, posterior), "observed, posterior mean image, residual")
     mock = generate_mock_image(stamp.exposure, stamp.x, stamp.y, posterior_means(posterior), seed=options.seed)
+    story = plot.plot_story(field, stamp, graph, mocks, posterior, demo.regions)
+    picture("0_story.png", story, "the whole story in one picture")
     compared = plot.compare_real_and_simulated(stamp.counts, mock)
     picture("8_comparison.png", compared, "observed beside a mock from the posterior mean")
     summary = summarise(posterior)

@@ -1,5 +1,6 @@
 """`pgm-mock grid`."""
 
+import sys
 from argparse import Namespace
 
 import numpy as np
@@ -37,7 +38,7 @@ def run(options: Namespace) -> int:
     folder = output_folder(options.out)
     shape = " x ".join(str(len(values)) for values in axes.values())
     progress(f"a grid of {shape} points")
-    found = grid_posterior(stamp, priors, psf=PSFS[options.psf], progress=True, **axes)
+    found = grid_posterior(stamp, priors, psf=PSFS[options.psf], progress=sys.stderr.isatty(), **axes)
     name = f"x{x:g}_y{y:g}_grid"
     with replacing(folder / f"{name}.nc") as temporary:
         found.to_netcdf(temporary, engine="h5netcdf")

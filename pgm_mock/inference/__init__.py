@@ -1,5 +1,6 @@
 """The posterior of a stamp's parameters, one file for each method."""
 
+from .best import best_fit
 from .density import credible_interval, hdi, marginal, mode
 from .fit import fit
 from .grid import grid_posterior
@@ -10,6 +11,7 @@ from .posterior import StampPosterior
 __all__ = [
     "METHODS",
     "StampPosterior",
+    "best_fit",
     "credible_interval",
     "fit",
     "fit_many",

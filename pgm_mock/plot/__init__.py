@@ -10,6 +10,7 @@ from .images import (
     plot_prior_predictive,
     plot_stamp,
 )
+from .story import plot_story
 
 __all__ = [
     "compare_real_and_simulated",
@@ -20,4 +21,5 @@ __all__ = [
     "plot_posterior_image",
     "plot_prior_predictive",
     "plot_stamp",
+    "plot_story",
 ]

@@ -33,8 +33,8 @@ def plot_corner(posterior: "xarray.DataTree", truth: dict[str, float] | None = N
             if row == column:
                 _marginal(ax, drawn[left])
             else:
-                _pair(ax, drawn[left], drawn[below])
-            if truth:
+                draw_pair(ax, drawn[left], drawn[below])
+            if truth and left in truth:
                 ax.axvline(truth[left] / 10.0 ** scales[left], color="C3", lw=1)
             ax.set_xlim(*np.quantile(drawn[left], [0.0005, 0.9995]))
             _label_edge(ax, group, scales, names, row, column)
@@ -62,7 +62,7 @@ def _marginal(ax: "Axes", values: np.ndarray) -> None:
     ax.set_yticks([])
 
 
-def _pair(ax: "Axes", x: np.ndarray, y: np.ndarray) -> None:
+def draw_pair(ax: "Axes", x: np.ndarray, y: np.ndarray) -> None:
     """Draw a smoothed histogram of two parameters and the contours that hold 68 % and 95 % of it."""
     from scipy.ndimage import gaussian_filter
 

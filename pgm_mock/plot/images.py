@@ -100,7 +100,7 @@ def plot_posterior_image(
 
     The residual is (N - mu) / sqrt(mu) with mu the posterior mean image, from at most `num_draws` draws.
     """
-    mean = _mean_image(stamp, posterior, psf, num_draws)
+    mean = mean_image(stamp, posterior, psf, num_draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.where(mean > 0, (stamp.counts - mean) / np.sqrt(mean), np.nan)
     figure, axes = _figure(stamp, (16.5, 5.0), columns=3)
@@ -118,7 +118,12 @@ def plot_posterior_image(
     return figure
 
 
-def _mean_image(stamp: Observation, posterior: "xarray.DataTree", psf: PSF, num_draws: int) -> np.ndarray:
+def mean_image(
+    stamp: Observation,
+    posterior: "xarray.DataTree",
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    num_draws: int = 200,
+) -> np.ndarray:
     """Average the expected counts over draws spread evenly through the posterior."""
     import jax
 

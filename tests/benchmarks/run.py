@@ -92,6 +92,7 @@ def numpy_stamps(stamp: Observation, priors: Priors, number: int, rng: np.random
 
 def mocks(stamp: Observation, field: Observation, priors: Priors) -> list[Row]:
     """10,000 stamps from the prior, and one full field, against NumPy and NumPyro."""
+    first = field_ratio(field)
     number, few = 10_000, 250
     rng = np.random.default_rng(0)
     predictive = numpyro.infer.Predictive(plain_model, num_samples=few)
@@ -107,26 +108,7 @@ def mocks(stamp: Observation, field: Observation, priors: Priors) -> list[Row]:
     against_numpy = times["numpy"] / times["ours"]
     beside = interleaved({"ours": ours, "predictive": theirs})
     against_numpyro = beside["predictive"] / few / (beside["ours"] / number)
-    pars = {"x_pos": 330.0, "y_pos": 348.0, "flux": 0.3, "background": 7e-6, "psf_width": 6.0}
-    light = {name: pars[name] for name in ("x_pos", "y_pos", "psf_width")}
-
-    def numpy_field() -> np.ndarray:
-        def profile(ramp: np.ndarray, centre: float) -> np.ndarray:
-            edges = np.append(ramp - 0.5, ramp[-1] + 0.5)
-            return np.diff(special.ndtr((edges - centre) / light["psf_width"]))
-
-        fraction = np.outer(profile(field.rows[:, 0], light["y_pos"]), profile(field.columns[0], light["x_pos"]))
-        return rng.poisson(field.exposure * (pars["flux"] * fraction + pars["background"]))
-
-    ramps = (field.columns, field.rows)
-    one = interleaved(
-        {
-            "ours": lambda: pgm_mock.generate_mock_image(field.exposure, *ramps, pars, seed=1),
-            "numpy": numpy_field,
-        },
-        turns=40,
-    )
-    ratio = one["numpy"] / one["ours"]
+    after = field_ratio(field)
     return [
         Row(
             "10,000 prior-predictive 41×41 stamps, `prior_predictive`",
@@ -137,10 +119,80 @@ def mocks(stamp: Observation, field: Observation, priors: Priors) -> list[Row]:
         Row("the same", f"{against_numpy:.1f} × NumPy on one core", "≥ 2 ×", against_numpy >= 2),
         Row(
             "one 648×648 field, `generate_mock_image`",
-            f"{1e3 * one['ours']:.1f} ms; {ratio:.2f} × NumPy",
+            f"{first:.2f} × NumPy in a young process, {after:.2f} × after those stamps, when NumPy's memory is at hand",
             "≥ 1.5 ×",
-            ratio >= 1.5,
+            min(first, after) >= 1.5,
         ),
+    ]
+
+
+def field_ratio(field: Observation) -> float:
+    """How many times faster one mock of the whole field is than NumPy's."""
+    rng = np.random.default_rng(0)
+    pars = {"x_pos": 330.0, "y_pos": 348.0, "flux": 0.3, "background": 7e-6, "psf_width": 6.0}
+
+    def theirs() -> np.ndarray:
+        def profile(ramp: np.ndarray, centre: float) -> np.ndarray:
+            edges = np.append(ramp - 0.5, ramp[-1] + 0.5)
+            return np.diff(special.ndtr((edges - centre) / pars["psf_width"]))
+
+        fraction = np.outer(profile(field.rows[:, 0], pars["y_pos"]), profile(field.columns[0], pars["x_pos"]))
+        return rng.poisson(field.exposure * (pars["flux"] * fraction + pars["background"]))
+
+    def ours() -> np.ndarray:
+        return pgm_mock.generate_mock_image(field.exposure, field.columns, field.rows, pars, seed=1)
+
+    times = interleaved({"ours": ours, "numpy": theirs}, turns=60)
+    return times["numpy"] / times["ours"]
+
+
+def grids(stamp: Observation, priors: Priors) -> list[Row]:
+    """The homework's 1000 x 1000 grid of flux and width against NumPy, point by point and broadcast."""
+    fixed = {"x_pos": 271.0, "y_pos": 216.0, "background": 5.5e-6}
+    fluxes, widths = np.linspace(1e-5, 0.006, 1000), np.linspace(0.3, 3.0, 1000)
+    forced = priors.replace(**fixed)
+    exposed = stamp.exposure > 0
+    counts, exposure = stamp.counts[exposed], stamp.exposure[exposed]
+    constant = special.gammaln(counts + 1.0).sum()
+
+    def light(width: float) -> np.ndarray:
+        def profile(ramp: np.ndarray, centre: float) -> np.ndarray:
+            edges = np.append(ramp - 0.5, ramp[-1] + 0.5)
+            return np.diff(special.ndtr((edges - centre) / width))
+
+        columns, rows = profile(stamp.columns[0], fixed["x_pos"]), profile(stamp.rows[:, 0], fixed["y_pos"])
+        return np.outer(rows, columns)[exposed]
+
+    def loop(some: int = 5) -> np.ndarray:
+        found = np.empty((1000, some))
+        for column, width in enumerate(widths[:some]):
+            for row, flux in enumerate(fluxes):
+                mean = exposure * (flux * light(width) + fixed["background"])
+                found[row, column] = np.sum(counts * np.log(mean) - mean) - constant
+        return found
+
+    def broadcast() -> np.ndarray:
+        found = np.empty((1000, 1000))
+        for column, width in enumerate(widths):
+            mean = exposure * (fluxes[:, None] * light(width) + fixed["background"])
+            found[:, column] = (counts * np.log(mean) - mean).sum(axis=1) - constant
+        return found
+
+    def ours() -> Any:
+        return pgm_mock.grid_posterior(stamp, forced, flux=fluxes, psf_width=widths)["log_likelihood"].values
+
+    times = interleaved({"ours": ours, "loop": loop, "broadcast": broadcast}, turns=3)
+    off = np.abs(ours() - broadcast()).max()
+    by_loop, by_broadcast = 200 * times["loop"] / times["ours"], times["broadcast"] / times["ours"]
+    return [
+        Row(
+            "1000×1000 grid of flux and width, `grid_posterior`",
+            f"{times['ours']:.2f} s; {by_loop:.0f} × a NumPy loop (of which 5,000 points were run)",
+            "≥ 100 ×",
+            by_loop >= 100,
+        ),
+        Row("the same", f"{by_broadcast:.0f} × NumPy broadcast over the flux", "≥ 20 ×", by_broadcast >= 20),
+        Row("the same", f"ln likelihood differs from NumPy's by at most {off:.0e}", "1e-9", off <= 1e-9),
     ]
 
 
@@ -400,6 +452,7 @@ def main() -> None:
         partial(mocks, stamp, field, priors),
         partial(posterior, stamp, priors),
         partial(many, field),
+        partial(grids, stamp, priors),
         partial(survey, stamp, priors, options.mocks),
         partial(cold, options.image, options.exposure),
     ]

@@ -1,0 +1,105 @@
+"""What play shows, as one pure function of the parameters."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..expected import expected_counts
+from ..inference.unconstrained import Data, given
+from ..mock import generate_mock_image
+from ..observation import Observation
+from ..priors import SITES, Priors
+from ..psf import PSF, GaussianPSF
+
+
+class View(NamedTuple):
+    """The images of one setting of the parameters, each of shape (ny, nx) [count / pixel].
+
+    Attributes:
+        observed: the stamp's counts.
+        expected: the model's expected counts.
+        mock: counts drawn from them.
+        difference: mock less observed.
+        log_likelihood: ln p(observed | parameters), at the stamp's own exposure.
+    """
+
+    observed: Int[np.ndarray, "ny nx"]
+    expected: Float[np.ndarray, "ny nx"]
+    mock: Int[np.ndarray, "ny nx"]
+    difference: Int[np.ndarray, "ny nx"]
+    log_likelihood: float
+
+
+class Slider(NamedTuple):
+    """The range of one parameter.
+
+    Attributes:
+        name, label: of the parameter, or "exposure".
+        low, high, start: in the parameter's own unit.
+        logarithmic: whether it moves in equal factors.
+    """
+
+    name: str
+    label: str
+    low: float
+    high: float
+    start: float
+    logarithmic: bool
+
+
+def view(
+    stamp: Observation,
+    parameters: Mapping[str, float],
+    *,
+    exposure_factor: float = 1.0,
+    seed: int = 0,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+) -> View:
+    """Compute what the parameters look like beside the observed stamp.
+
+    Args:
+        stamp: what was observed.
+        parameters: a value of each parameter, in the units of `Site`.
+        exposure_factor: how much longer the mock is exposed than the stamp was.
+        seed: of the mock's noise.
+        psf: the family of the PSF.
+    """
+    values = Priors(**{name: float(parameters[name]) for name in SITES})
+    exposure = stamp.exposure * exposure_factor
+    expected = np.asarray(expected_counts(exposure, stamp.columns, stamp.rows, psf=psf, **values))
+    mock = generate_mock_image(exposure, stamp.columns, stamp.rows, values, psf=psf, seed=seed)
+    log_likelihood = float(_log_likelihood(values, Data.of(stamp), psf))
+    return View(stamp.counts, expected, mock, mock - stamp.counts, log_likelihood)
+
+
+@jax.jit
+def _log_likelihood(values: Priors, data: Data, psf: PSF) -> jax.Array:
+    return given({}, data, values, psf).log_likelihood
+
+
+def sliders(stamp: Observation, priors: Priors, start: Mapping[str, float]) -> list[Slider]:
+    """Return a slider for each parameter, wide enough for the prior, and one for the exposure."""
+    made = []
+    for name, site in SITES.items():
+        prior = priors[name]
+        if isinstance(prior, (int, float)):
+            low, high = (0.5 * prior, 2.0 * prior) if prior > 0 else (prior - 1.0, prior + 1.0)
+        else:
+            low, high = np.quantile(np.asarray(prior.sample(jax.random.key(0), (4000,))), [0.002, 0.998])
+        low, high = min(low, start[name]), max(high, start[name])
+        logarithmic = site.positive and low > 0
+        unit = {"flux": stamp.flux_unit, "flux / pixel": f"{stamp.flux_unit} / pixel"}.get(site.unit, site.unit)
+        made.append(Slider(name, f"${site.symbol}$ [{unit}]", float(low), float(high), start[name], logarithmic))
+    return [*made, Slider("exposure", "exposure", 0.1, 10.0, 1.0, True)]
+
+
+def middle_of(priors: Priors) -> dict[str, float]:
+    """Return where the sliders start: the median of each prior, or the value that it is fixed to."""
+    key = jax.random.key(0)
+    return {
+        name: prior if isinstance(prior, (int, float)) else float(np.median(np.asarray(prior.sample(key, (4001,)))))
+        for name, prior in priors.items()
+    }

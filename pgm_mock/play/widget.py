@@ -1,0 +1,111 @@
+"""Play in a notebook, with ipywidgets."""
+
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..observation import Observation
+from ..priors import Priors
+from ..psf import PSF, GaussianPSF
+from .panels import Panels
+from .state import State
+from .view import Slider
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox
+
+_NAMES = {"x_pos": "x₀", "y_pos": "y₀", "flux": "flux F", "background": "backgr. b", "psf_width": "width σ"}
+
+
+def play_widget(
+    stamp: Observation,
+    priors: Priors,
+    *,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+) -> "VBox":
+    """Make sliders for the parameters and the exposure, beside the observed stamp, for a notebook.
+
+    Args:
+        stamp: what was observed.
+        priors: give the sliders' ranges, and the start: their medians.
+        psf: the family of the PSF.
+
+    Returns:
+        A box of widgets: the pictures, the sliders, and buttons for new noise, the best fit and a line to copy.
+
+    Raises:
+        InputError: ipywidgets is not installed.
+    """
+    try:
+        import ipywidgets
+    except ImportError as error:
+        raise InputError('play_widget: expected ipywidgets, found none; pip install ".[notebooks]" has it') from error
+    state = State(stamp, priors, psf)
+    picture = _Picture(state)
+    image = ipywidgets.Image(value=picture.png(), format="png", width=1000)
+    line = ipywidgets.Text(value=state.as_python(), description="to copy", layout={"width": "780px"})
+    made = {one.name: _slider(ipywidgets, one) for one in state.sliders()}
+
+    def show() -> None:
+        image.value = picture.png()
+        line.value = state.as_python()
+
+    def moved(change: Any) -> None:
+        state.settings[change["owner"].name] = change["new"]
+        show()
+
+    def best(_: Any) -> None:
+        state.go_to_best_fit()
+        found = dict(state.parameters)
+        for name, value in found.items():
+            made[name].unobserve(moved, "value")
+            made[name].value = value
+            made[name].observe(moved, "value")
+        show()
+
+    def noise(_: Any) -> None:
+        state.new_noise()
+        show()
+
+    for name, slider in made.items():
+        slider.add_traits(name=_text(name))
+        slider.observe(moved, "value")
+    again = ipywidgets.Button(description="new noise")
+    again.on_click(noise)
+    fitted = ipywidgets.Button(description="best fit")
+    fitted.on_click(best)
+    return ipywidgets.VBox([image, *made.values(), ipywidgets.HBox([again, fitted]), line])
+
+
+def _text(value: str) -> Any:
+    from traitlets import Unicode
+
+    return Unicode(value)
+
+
+def _slider(ipywidgets: Any, one: Slider) -> Any:
+    look = {"description": _NAMES.get(one.name, one.name), "readout_format": ".4g", "layout": {"width": "620px"}}
+    if one.logarithmic:
+        low, high = math.log10(one.low), math.log10(one.high)
+        return ipywidgets.FloatLogSlider(value=one.start, min=low, max=high, step=(high - low) / 400, **look)
+    return ipywidgets.FloatSlider(value=one.start, min=one.low, max=one.high, step=(one.high - one.low) / 400, **look)
+
+
+class _Picture:
+    """The panels as PNG, in a figure of their own that no window shows."""
+
+    def __init__(self, state: State) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.state = state
+        self.figure = Figure(figsize=(12.5, 3.6), dpi=80)
+        FigureCanvasAgg(self.figure)
+        self.panels = Panels(self.figure, state.view(), state.stamp.name)
+
+    def png(self) -> bytes:
+        self.panels.show(self.state.view())
+        stream = io.BytesIO()
+        self.figure.savefig(stream, format="png", pil_kwargs={"compress_level": 1})
+        return stream.getvalue()
