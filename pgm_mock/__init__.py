@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .calibration import calibrate
     from .demo import demo_observation, example_field
     from .errors import DataWarning, InputError
     from .expected import expected_counts
@@ -45,6 +46,7 @@ _WHERE = {
     "Region": "regions",
     "StampPosterior": "inference",
     "best_fit": "inference",
+    "calibrate": "calibration",
     "compare_real_and_simulated": "plot",
     "credible_interval": "inference",
     "demo_observation": "demo",
@@ -80,6 +82,7 @@ __all__ = [
     "Region",
     "StampPosterior",
     "best_fit",
+    "calibrate",
     "compare_real_and_simulated",
     "credible_interval",
     "demo_observation",

@@ -173,7 +173,9 @@ class PoissonImage(dist.Distribution):
 def _sum_of_logs(values: Float[Array, " photons"]) -> Float[Array, ""]:
     """Sum of logarithms, of products of a few values at a time: a logarithm costs as much as twenty products."""
     together = _TOGETHER if values.dtype == jnp.float64 else 1
-    return jnp.sum(jnp.log(jnp.prod(values.reshape(together, -1), axis=0)))
+    products = jnp.prod(values.reshape(together, -1), axis=0)
+    # Where a product overflows, the sum of the means is beyond 1e38 and decides alone; infinity would win against it.
+    return jnp.sum(jnp.log(jnp.minimum(products, jnp.finfo(values.dtype).max)))
 
 
 @_sum_of_logs.defjvp

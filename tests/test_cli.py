@@ -192,8 +192,7 @@ def test_demo_tells_the_whole_story(tmp_path, capsys):
     summary = json.loads(capsys.readouterr().out)
     made = sorted(p.name for p in (tmp_path / "demo").iterdir())
     pictures = [name for name in made if name.endswith(".png")]
-    assert pictures == ["1_field.png", "2_exposure.png", "3_stamp.png", "4_graph.png", "5_mocks.png", "6_posterior.png",
-                        "7_model.png", "8_comparison.png"]  # fmt: skip
+    assert [name[0] for name in pictures] == list("012345678")
     assert summary["fit"]["problems"] == []
     for name, truth in summary["truth"].items():
         found = summary["fit"]["parameters"][name]

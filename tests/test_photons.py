@@ -101,3 +101,11 @@ def test_a_bright_image_is_a_list_of_pixels(stamp, priors):
     (value, gradient), (expected, slope) = sparse(vector), full(vector)
     assert float(value) == pytest.approx(float(expected), rel=1e-12)
     np.testing.assert_allclose(gradient, slope, rtol=1e-9)
+
+
+def test_an_absurdly_bright_background_is_improbable(stamp, priors):
+    """A product of eight means beyond 1e38 overflows; a sampler that comes by must not find an infinite likelihood."""
+    z = Z | {"background": float(np.log(1e53))}
+    value, gradient = jax.value_and_grad(lambda z: log_density(z, Data.of(stamp), priors, GaussianPSF()))(z)
+    assert float(value) == pytest.approx(-1e53 * stamp.exposure.sum(), rel=1e-9)
+    assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient))

@@ -21,6 +21,7 @@ LEVELS = [
     {"model"},
     {"results"},
     {"mock", "inference"},
+    {"calibration"},
     {"summary", "graph", "plot", "play", "demo", "download"},
     {"cli"},
 ]

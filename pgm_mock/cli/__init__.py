@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_grid(commands)
     _add_graph(commands)
     _add_play(commands)
+    _add_calibrate(commands)
     return parser
 
 
@@ -168,4 +169,15 @@ def _add_graph(commands: Commands) -> None:
 def _add_play(commands: Commands) -> None:
     parser = _command(commands, "play", "a window with a slider for each parameter, beside the observed stamp")
     _add_observation(parser, needed=False)
+    _add_cache(parser)
+
+
+def _add_calibrate(commands: Commands) -> None:
+    what = "simulate, infer, and see whether the posteriors are right (simulation-based calibration)"
+    parser = _command(commands, "calibrate", what, out="calibration")
+    _add_observation(parser, needed=False)
+    parser.add_argument("--n", type=int, default=1000, help="how many simulations (1000)")
+    methods = ["importance", "nuts", "grid", "auto"]
+    parser.add_argument("--method", default="importance", choices=methods, help="inference to check (importance)")
+    _add_seed(parser)
     _add_cache(parser)

@@ -67,6 +67,22 @@ def fixed_parameters(settings: list[str]) -> dict[str, float]:
     return fixed
 
 
+_DEMO_SOURCE = (271.0, 216.0)
+
+
+def demo_or_stamp(options: Namespace) -> tuple[Observation, float, float]:
+    """Return the stamp asked for, or one of the simulated field, and its position."""
+    if options.image is None:
+        from ..demo import demo_observation
+
+        x, y = _DEMO_SOURCE if options.x is None and options.y is None else position(options)
+        return demo_observation().stamp(x, y, options.half_size), x, y
+    if options.exposure is None:
+        raise InputError("expected IMAGE and EXPOSURE, or neither for the simulated field; found IMAGE alone")
+    x, y = position(options)
+    return read_observation(options).stamp(x, y, options.half_size), x, y
+
+
 def report(options: Namespace, lines: list[str], summary: dict[str, Any]) -> None:
     """Print the summary: lines for a reader, or JSON for a program."""
     print(json.dumps(summary, indent=2) if options.json else "\n".join(lines))

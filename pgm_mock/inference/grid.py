@@ -98,7 +98,7 @@ class _Blocks:
     def __init__(self, observation: Observation, priors: Priors, psf: PSF, points: Mapping[str, np.ndarray]) -> None:
         self.points, self.priors, self.psf = dict(points), priors, psf
         total = int(observation.counts.sum())
-        self.data = Data.of(observation, max(8, -(-total // 8) * 8) if total <= MANY_PHOTONS else None)
+        self.data = Data.of(observation, max(64, -(-total // 64) * 64) if total <= MANY_PHOTONS else None)
         sparse = psf.profiles(*(jnp.ones((1, 1)),) * 2, *(1.0,) * 3) is not None
         terms = np.size(self.data.photons.number) if sparse else observation.counts.size
         limit = min(_BLOCK_POINTS, max(1, _BLOCK_TERMS // terms))

@@ -45,12 +45,13 @@ def sample(
 
 
 def largest_r_hat(draws: dict[str, np.ndarray]) -> float:
-    """The largest split R-hat of the parameters that vary; draws are of shape (chain, draw)."""
+    """The largest split R-hat of the parameters that vary, NaN where a chain stands still; draws are (chain, draw)."""
     from arviz import from_dict, rhat
 
     varying = {name: values for name, values in draws.items() if np.ptp(values) > 0}
-    found = rhat(from_dict({"posterior": varying})["posterior"].to_dataset())
-    return max(float(found[name]) for name in varying)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a chain that never moved has an R-hat of NaN
+        found = rhat(from_dict({"posterior": varying})["posterior"].to_dataset())
+    return float(np.max([float(found[name]) for name in varying], initial=-np.inf))
 
 
 def _chain(

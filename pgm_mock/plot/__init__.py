@@ -1,5 +1,6 @@
 """Pictures of observations, mocks and posteriors. Each function returns a Matplotlib figure and saves nothing."""
 
+from .calibration import plot_calibration
 from .corner import plot_corner
 from .grid import plot_grid
 from .images import (
@@ -14,6 +15,7 @@ from .story import plot_story
 
 __all__ = [
     "compare_real_and_simulated",
+    "plot_calibration",
     "plot_corner",
     "plot_exposure",
     "plot_field",

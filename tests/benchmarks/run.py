@@ -396,12 +396,12 @@ def survey(stamp: Observation, priors: Priors, number: int) -> list[Row]:
     kinds: dict[str, int] = {}
     start = time.perf_counter()
     for found in pgm_mock.iter_fits(named(), (priors for _ in range(number)), progress=True):
-        kind = f"{found.method} after {len(found.tried)}" if found.certified else "not certified"
+        kind = f"{found.method}, attempt {len(found.tried)}" + (", with problems" if found.problems else "")
         kinds[kind] = kinds.get(kind, 0) + 1
         memory.append(resident_bytes())
     rate = number / (time.perf_counter() - start)
     quarters = [np.mean(part) / 2**20 for part in np.array_split(memory, 4)]
-    certified = sum(count for kind, count in kinds.items() if kind.startswith("importance"))
+    certified = sum(count for kind, count in kinds.items() if kind.startswith("importance") and "problems" not in kind)
     share = certified / number
     return [
         Row(
