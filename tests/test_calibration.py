@@ -180,7 +180,10 @@ def test_every_broken_inference_is_caught(stamp, priors, fault):
 def test_chains_are_ranked_by_their_effective_size(stamp, priors):
     found = calibrate(stamp, priors, num_simulations=40, method="nuts", seed=5)
     assert found.attrs["calibrated"], found.attrs["verdict"]
-    assert (found["resolution"] > 1 / 2500).all()
+    worth = 1 / found["resolution"].values  # of 2000 draws, each chain's own number
+    assert (worth > 50).all()
+    assert (worth < 8000).all()
+    assert len(set(worth)) > 30
 
 
 def test_command_line(tmp_path, capsys):

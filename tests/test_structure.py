@@ -21,7 +21,7 @@ LEVELS = [
     {"model"},
     {"results"},
     {"mock", "inference"},
-    {"calibration"},
+    {"calibration", "checks"},
     {"summary", "graph", "plot", "play", "demo", "download"},
     {"cli"},
 ]

@@ -1,9 +1,13 @@
 """best_fit(): the highest mode of the posterior."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
+from ..counts import PhotonList, PixelList
 from ..errors import InputError
 from ..observation import Observation
 from ..priors import SITES, Priors
@@ -14,6 +18,7 @@ from .program import call
 from .unconstrained import Data, Frame, Point, brightest, constrain, draw_prior
 
 _PRIOR_DRAWS = 400
+_TOGETHER = 16
 
 
 def best_fit(
@@ -42,6 +47,38 @@ def best_fit(
         raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
     found = call(_best, source_key(0, "best fit"), Data.of(observation), priors, psf)
     return {name: float(found[name]) for name in SITES}
+
+
+def best_fits(
+    stamps: Sequence[Observation],
+    priors: Priors,
+    *,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+) -> dict[str, np.ndarray]:
+    """Return the best fits of many images over one exposure map, each parameter's of shape (n,); see `best_fit`."""
+    data = [Data.of(stamp) for stamp in stamps]
+    groups: dict[object, list[int]] = {}
+    for number, one in enumerate(data):
+        groups.setdefault((jax.tree.structure(one), np.shape(one.photons.number)), []).append(number)
+    found = {name: np.empty(len(stamps)) for name in SITES}
+    for numbers in groups.values():
+        size = -(-len(numbers) // _TOGETHER) * _TOGETHER
+        padded = numbers + numbers[:1] * (size - len(numbers))
+        lists = jax.tree.map(lambda *leaves: np.stack(leaves), *(data[number].photons for number in padded))
+        best = call(_best_of_each, source_key(0, "best fit"), data[0]._replace(photons=lists), priors, psf)
+        for name in SITES:
+            found[name][numbers] = np.broadcast_to(np.asarray(best[name]), size)[: len(numbers)]
+    return found
+
+
+@jax.jit
+def _best_of_each(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
+    """Fit each of the lists of photons, a few at a time."""
+
+    def one(photons: PhotonList | PixelList) -> Point:
+        return _best(key, data._replace(photons=photons), priors, psf)
+
+    return jax.lax.map(one, data.photons, batch_size=_TOGETHER)
 
 
 @jax.jit

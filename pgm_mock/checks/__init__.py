@@ -1,0 +1,6 @@
+"""Model criticism: whether the model describes an image."""
+
+from .predictive import Check, posterior_predictive_check
+from .statistics import STATISTICS
+
+__all__ = ["STATISTICS", "Check", "posterior_predictive_check"]
