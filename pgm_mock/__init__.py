@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .calibration import calibrate
+    from .checks import Check, posterior_predictive_check
     from .demo import demo_observation, example_field
     from .errors import DataWarning, InputError
     from .expected import expected_counts
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .summary import FitSummary, summarise
 
 _WHERE = {
+    "Check": "checks",
     "DataWarning": "errors",
     "FitSummary": "summary",
     "GaussianPSF": "psf",
@@ -64,6 +66,7 @@ _WHERE = {
     "model_graph": "graph",
     "play_widget": "play",
     "play_window": "play",
+    "posterior_predictive_check": "checks",
     "prior_predictive": "mock",
     "read_regions": "regions",
     "stamp_model": "model",
@@ -72,6 +75,7 @@ _WHERE = {
 
 __all__ = [
     "PSF",
+    "Check",
     "DataWarning",
     "FitSummary",
     "GaussianPSF",
@@ -100,6 +104,7 @@ __all__ = [
     "model_graph",
     "play_widget",
     "play_window",
+    "posterior_predictive_check",
     "prior_predictive",
     "read_regions",
     "stamp_model",

@@ -1,5 +1,6 @@
 """The priors: one distribution, or one fixed value, for each parameter of the model."""
 
+import ast
 import math
 import os
 import re
@@ -139,6 +140,15 @@ class Priors(Mapping[str, Prior]):
         """Each prior in words that Python understands, such as "Normal(loc=271, scale=2)" or "1"."""
         return {name: _describe(prior) for name, prior in self._priors.items()}
 
+    @classmethod
+    def parse(cls, described: Mapping[str, str]) -> Self:
+        """Return the priors that `describe` put into words.
+
+        Raises:
+            InputError: words that are not those of a distribution with numbers as its arguments, or of a number.
+        """
+        return cls(**{name: _parse(name, described.get(name, "nothing")) for name in SITES})
+
     def __getitem__(self, name: str) -> Prior:
         return self._priors[name]
 
@@ -187,6 +197,21 @@ def _leaf_names(value: Any, name: str = "") -> Iterator[str]:
         return
     for field in type(value).gather_pytree_data_fields():
         yield from _leaf_names(value.__dict__.get(field), f"{name}{field}.")
+
+
+def _parse(name: str, text: str) -> Prior:
+    """Read one distribution, or one number, without running anything."""
+    try:
+        return _build(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{name}: expected a distribution with numbers as its arguments, found {text!r}") from error
+
+
+def _build(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        arguments = {str(keyword.arg): _build(keyword.value) for keyword in node.keywords}
+        return getattr(dist, node.func.id)(**arguments)
+    return float(ast.literal_eval(node))
 
 
 def _position(observation: "Observation", x: float | None, y: float | None) -> tuple[float, float]:

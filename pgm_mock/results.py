@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import InputError
 from .model import OBSERVED
 from .observation import Observation
 from .priors import SITES, Priors
@@ -49,8 +50,37 @@ def data_tree(
     if priors is not None:
         described = {f"prior_{name}": text for name, text in priors.describe().items()}
         place = {"name": observation.name, "origin": list(observation.origin)}
+        if observation.wcs is not None:
+            place["wcs"] = observation.wcs.to_header_string(relax=True)
         tree["constant_data"].attrs.update(place | described | {"flux_unit": observation.flux_unit})
     return tree
+
+
+def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
+    """Return the stamp and the priors that a posterior was computed with, from what it holds.
+
+    Raises:
+        InputError: a tree that is not of `fit`.
+    """
+    if "constant_data" not in posterior.children or "observed_data" not in posterior.children:
+        raise InputError("posterior: expected the groups observed_data and constant_data of a fit, found none")
+    constant = posterior["constant_data"]
+    attrs = constant.attrs
+    wcs = None
+    if "wcs" in attrs:
+        from astropy.wcs import WCS
+
+        wcs = WCS(attrs["wcs"])
+    stamp = Observation(
+        counts=values(posterior, "observed_data", OBSERVED),
+        exposure=values(posterior, "constant_data", "exposure"),
+        origin=(int(attrs["origin"][0]), int(attrs["origin"][1])),
+        wcs=wcs,
+        exposure_unit=constant["exposure"].attrs["units"],
+        unit_source="as fitted",
+        name=attrs["name"],
+    )
+    return stamp, Priors.parse({name: str(attrs[f"prior_{name}"]) for name in SITES})
 
 
 def provenance() -> dict[str, str]:

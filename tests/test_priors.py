@@ -193,3 +193,16 @@ def test_a_pytree_of_priors_comes_back_whole(priors):
     assert again["psf_width"].base_dist.loc == 3.0
     assert (again["psf_width"].base_dist.scale, again["psf_width"].low, again["x_pos"]) == (4.0, 0.5, 270.0)
     assert (again["flux"].loc, again["flux"].scale) == (priors["flux"].loc, priors["flux"].scale)
+
+
+def test_words_are_read_back(priors):
+    mixed = priors.replace(
+        x_pos=dist.Uniform(260.0, 280.0), psf_width=dist.TruncatedNormal(1.0, 0.3, low=0.1), background=5e-6
+    )
+    again = Priors.parse(mixed.describe())
+    assert again.describe() == mixed.describe()
+    value = 1.3
+    assert float(again["psf_width"].log_prob(value)) == pytest.approx(float(mixed["psf_width"].log_prob(value)))
+    for text in ("__import__('os')", "Normal(loc=open('x'))", "Nothing(loc=1)", "", "Normal(loc=1, size=3)"):
+        with pytest.raises(InputError, match="flux: expected a distribution with numbers as its arguments, found"):
+            Priors.parse(mixed.describe() | {"flux": text})

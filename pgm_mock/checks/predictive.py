@@ -23,7 +23,7 @@ from ..poisson import draw
 from ..priors import SITES, Priors
 from ..psf import PSF, GaussianPSF
 from ..random import source_key
-from ..results import values
+from ..results import fitted_to, values
 from .statistics import STATISTICS, Fitted
 from .words import in_words
 
@@ -65,8 +65,8 @@ class Check(NamedTuple):
 def posterior_predictive_check(
     stamp: Observation,
     posterior: "xarray.DataTree",
-    priors: Priors,
     *,
+    priors: Priors | None = None,
     num_replicates: int = 400,
     significance: float = SIGNIFICANCE,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
@@ -77,7 +77,7 @@ def posterior_predictive_check(
     Args:
         stamp: what was observed.
         posterior: of `fit`.
-        priors: that it was fitted with; the replicated images are fitted with them, too.
+        priors: that the replicated images are fitted with; by default those that the posterior names.
         num_replicates: how many images.
         significance: how often a sound model may be flagged.
         psf: the family of the PSF.
@@ -91,6 +91,7 @@ def posterior_predictive_check(
     drawn = {name: values(posterior, "posterior", name).ravel() for name in SITES}
     if not all(np.isfinite(draws).all() for draws in drawn.values()):
         raise InputError("posterior: expected draws of each parameter, found NaN")
+    priors = priors or fitted_to(posterior)[1]
     chosen = np.linspace(0, len(drawn["flux"]) - 1, num_replicates).astype(int)
     thetas = {name: draws[chosen] for name, draws in drawn.items()}
     exposed = stamp.exposure > 0
@@ -111,8 +112,10 @@ def posterior_predictive_check(
     for name, one in STATISTICS.items():
         about_one_fit = np.array([one.of(observed._replace(counts=image)) for image in images[1:]])
         plain[name] = p_value(found[name][0], about_one_fit, one.two_sided)
+    p_values["position"] = _far_from_prior(priors, fits)
+    plain["position"] = p_values["position"]
     flagged = min(p_values.values()) * len(p_values) < significance
-    sentences = in_words(stamp, observed, p_values, significance) if flagged else ()
+    sentences = in_words(stamp, observed, p_values, significance, _middle(priors)) if flagged else ()
     replicated = {name: each[1:] for name, each in found.items()}
     return Check(
         {name: float(each[0]) for name, each in found.items()},
@@ -142,6 +145,29 @@ def p_value(observed: float, replicated: np.ndarray, two_sided: bool) -> float:
     shape = max(shape, 0.0)  # a bounded tail would call what lies beyond it impossible
     log_sf = stats.genpareto.logsf(observed - threshold, shape, scale=scale)
     return float(min((1 + beyond) / (1 + n), math.exp(max(log_sf, -300.0)) * _TAIL / n))
+
+
+def _middle(priors: Priors) -> tuple[float, float]:
+    """The middle of the position's prior."""
+    return _spread(priors, "x_pos")[0], _spread(priors, "y_pos")[0]
+
+
+def _spread(priors: Priors, name: str) -> tuple[float, float]:
+    """Median, and half the range that holds 68 %."""
+    prior = priors[name]
+    if isinstance(prior, (int, float)):
+        return float(prior), math.inf
+    low, middle, high = np.quantile(np.asarray(prior.sample(jax.random.key(0), (20_000,))), [0.16, 0.5, 0.84])
+    return float(middle), 0.5 * float(high - low)
+
+
+def _far_from_prior(priors: Priors, fits: dict[str, np.ndarray]) -> float:
+    """Probability that a source is so far from its place by the prior, as if that were a Gaussian."""
+    squared = 0.0
+    for name in ("x_pos", "y_pos"):
+        middle, spread = _spread(priors, name)
+        squared += ((float(fits[name][0]) - middle) / spread) ** 2
+    return float(stats.chi2.sf(squared, 2))
 
 
 def _images(stamp: Observation, thetas: dict[str, np.ndarray], psf: PSF) -> np.ndarray:

@@ -9,11 +9,21 @@ _POINTS = ("north", "north-east", "east", "south-east", "south", "south-west", "
 _SIDES = ("top", "top left", "left", "bottom left", "bottom", "bottom right", "right", "top right")
 
 
-def in_words(stamp: Observation, fitted: Fitted, p_values: dict[str, float], significance: float) -> tuple[str, ...]:
+def in_words(
+    stamp: Observation,
+    fitted: Fitted,
+    p_values: dict[str, float],
+    significance: float,
+    asked: tuple[float, float],
+) -> tuple[str, ...]:
     """Say what the significant statistics mean, the most improbable first."""
     limit = significance / len(p_values)
     rejected = {name for name, p in p_values.items() if p < limit}
     said = []
+    if "position" in rejected:
+        dx, dy = stamp.columns[0, 0] - fitted.dx[0, 0] - asked[0], stamp.rows[0, 0] - fitted.dy[0, 0] - asked[1]
+        where = f"{np.hypot(dx, dy):.0f} pixels to the {direction(stamp, dx, dy)}"
+        said.append(f"the fit went to a brighter source {where}; the one asked for is not described")
     neighbour = _neighbour(stamp, fitted) if rejected & {"brightest_block", "filter_peak"} else ""
     if neighbour:
         said.append(neighbour)

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_graph(commands)
     _add_play(commands)
     _add_calibrate(commands)
+    _add_check(commands)
     return parser
 
 
@@ -179,5 +180,13 @@ def _add_calibrate(commands: Commands) -> None:
     parser.add_argument("--n", type=int, default=1000, help="how many simulations (1000)")
     methods = ["importance", "nuts", "grid", "auto"]
     parser.add_argument("--method", default="importance", choices=methods, help="inference to check (importance)")
+    _add_seed(parser)
+    _add_cache(parser)
+
+
+def _add_check(commands: Commands) -> None:
+    parser = _command(commands, "check", "does the model describe the image? for each fit of a folder")
+    parser.add_argument("folder", metavar="DIR", help="what `pgm-mock fit --out DIR` wrote")
+    parser.add_argument("--n", type=int, default=400, help="replicated images for each fit (400)")
     _add_seed(parser)
     _add_cache(parser)

@@ -1,6 +1,7 @@
 """Pictures of observations, mocks and posteriors. Each function returns a Matplotlib figure and saves nothing."""
 
 from .calibration import plot_calibration
+from .check import plot_check
 from .corner import plot_corner
 from .grid import plot_grid
 from .images import (
@@ -16,6 +17,7 @@ from .story import plot_story
 __all__ = [
     "compare_real_and_simulated",
     "plot_calibration",
+    "plot_check",
     "plot_corner",
     "plot_exposure",
     "plot_field",

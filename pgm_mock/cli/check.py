@@ -1,0 +1,52 @@
+"""`pgm-mock check`."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from ..errors import InputError
+from .common import progress, report, save_figure, start_jax, use_files_only
+
+
+def run(options: Namespace) -> int:
+    """Check each fit of a folder, write a picture beside it, and say what is wrong."""
+    start_jax(options)
+    use_files_only()
+    from scipy import stats
+    from xarray import open_datatree
+
+    from ..checks import posterior_predictive_check
+    from ..plot import plot_check
+    from ..psf import PSFS
+    from ..results import fitted_to
+
+    files = [path for path in sorted(Path(options.folder).glob("*.nc")) if not path.stem.endswith("_grid")]
+    if not files:
+        raise InputError(f"{options.folder}: expected a folder with the .nc files of `pgm-mock fit`, found none")
+    progress(f"checking {len(files)} fit{'s' * (len(files) > 1)}; the first one compiles the model")
+    psfs = {type(psf).__name__: psf for psf in PSFS.values()}
+    checks = {}
+    for path in files:
+        with open_datatree(path, engine="h5netcdf") as posterior:
+            try:
+                stamp, priors = fitted_to(posterior)
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
+            psf = psfs[str(posterior.attrs["psf"])]
+            checks[path.stem] = posterior_predictive_check(
+                stamp, posterior, priors=priors, num_replicates=options.n, psf=psf, seed=options.seed
+            )
+        save_figure(plot_check(checks[path.stem], stamp.name), path.with_name(f"{path.stem}_check.png"))
+    shares = stats.false_discovery_control([check.p_value for check in checks.values()])
+    lines, told = [], {}
+    for (name, check), share in zip(checks.items(), shares, strict=True):
+        said = "; ".join(check.sentences) or "the model describes the image"
+        lines.append(f"{name}: p = {check.p_value:.2g}, {'FLAGGED' if check.flagged else 'fine'}: {said}")
+        told[name] = {
+            "p_value": check.p_value,
+            "false_discovery_rate": float(share),
+            "flagged": check.flagged,
+            "sentences": list(check.sentences),
+            "p_values": check.p_values,
+        }
+    report(options, lines, {"folder": str(options.folder), "fits": told})
+    return 0

@@ -1,0 +1,169 @@
+"""Model criticism. Oracles: sums by hand, SciPy's laws, simulation from the model, and the real sky's known faults."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pgm_mock import InputError, Priors, fit, fit_many, posterior_predictive_check, prior_predictive
+from pgm_mock.checks import STATISTICS
+from pgm_mock.checks.predictive import p_value
+from pgm_mock.checks.statistics import Fitted, blocks, dipole, matched_filter
+from pgm_mock.checks.words import direction
+from pgm_mock.cli import main
+from pgm_mock.plot import plot_check
+from pgm_mock.results import fitted_to
+
+
+def blank(counts, mean, width=1.5, exposed=None):
+    """A stamp with the source in its middle."""
+    ny, nx = np.shape(counts)
+    dy, dx = np.mgrid[:ny, :nx] - np.array([ny // 2, nx // 2])[:, None, None]
+    exposed = np.ones((ny, nx), bool) if exposed is None else exposed
+    return Fitted(np.asarray(counts), np.asarray(mean, float), exposed, dx.astype(float), dy.astype(float), width)
+
+
+def test_tail_probabilities():
+    rng = np.random.default_rng(0)
+    sample = rng.normal(size=4000)
+    assert p_value(0.0, sample, False) == pytest.approx(0.5, abs=0.03)
+    assert p_value(1.96, sample, True) == pytest.approx(0.05, abs=0.015)
+    assert p_value(-1.96, sample, True) == pytest.approx(0.05, abs=0.015)
+    assert p_value(3.8, sample, False) == pytest.approx(stats.norm.sf(3.8), rel=9)  # a tail of 25 draws, extrapolated
+    assert p_value(40.0, sample, False) < 1e-6
+    assert p_value(5.0, np.full(200, 5.0), False) == 1.0
+    found = [p_value(x, y, False) for x, y in zip(rng.normal(size=2000), rng.normal(size=(2000, 200)), strict=True)]
+    assert stats.kstest(found, "uniform").pvalue > 1e-3
+
+
+def test_statistics_by_hand():
+    mean = np.full((21, 21), 0.5)
+    counts = np.zeros((21, 21), int)
+    counts[10, 10], counts[2:4, 16:18] = 6, 3
+    fitted = blank(counts, mean)
+    exposed = counts.size
+    assert STATISTICS["total_counts"].of(fitted) == pytest.approx((18 - 0.5 * exposed) / np.sqrt(0.5 * exposed))
+    assert STATISTICS["largest_pixel"].of(fitted) == pytest.approx(-np.log10(stats.poisson.sf(5, 0.5)))
+    assert STATISTICS["overdispersion"].of(fitted) == pytest.approx(
+        np.sum((counts - mean) ** 2 - counts) / np.sqrt(2 * np.sum(mean**2))
+    )
+    zeros = exposed * np.exp(-0.5)
+    spread = np.sqrt(exposed * np.exp(-0.5) * (1 - np.exp(-0.5)))
+    assert STATISTICS["zero_fraction"].of(fitted) == pytest.approx((np.sum(counts == 0) - zeros) / spread)
+    row, column = np.unravel_index(np.argmax(blocks(fitted)), counts.shape)
+    assert abs(row - 2.5) <= 2
+    assert abs(column - 16.5) <= 2
+    # About row 1 four of a block's five rows are in the image, and all twelve counts.
+    assert blocks(fitted).max() == pytest.approx(-np.log10(stats.poisson.sf(11, 0.5 * 20)))
+    gx, gy = dipole(fitted)
+    assert gx > 0 > gy
+    ring = STATISTICS["radial_profile"].of(fitted)
+    assert ring > (6 - 0.5) ** 2 / 0.5
+
+
+def test_the_filter_is_a_score_with_unit_variance():
+    """Under a flat mean it is standard normal, away from the edges; and it peaks on an added source."""
+    rng = np.random.default_rng(1)
+    mean = np.full((61, 61), 4.0)
+    values = [matched_filter(blank(rng.poisson(mean), mean))[10:-10:7, 10:-10:7] for _ in range(60)]
+    assert np.std(values) == pytest.approx(1.0, abs=0.06)
+    assert np.mean(values) == pytest.approx(0.0, abs=0.06)
+    counts = rng.poisson(mean)
+    counts[40, 20] += 40
+    assert np.unravel_index(np.argmax(matched_filter(blank(counts, mean))), counts.shape) == (40, 20)
+
+
+def test_pixels_without_exposure_do_not_count():
+    rng = np.random.default_rng(2)
+    mean = np.full((31, 31), 0.8)
+    exposed = np.ones((31, 31), bool)
+    exposed[:, 20:23] = False
+    counts = rng.poisson(mean) * exposed
+    one = blank(counts, np.where(exposed, mean, 0.0), exposed=exposed)
+    other = blank(np.where(exposed, counts, 99), np.where(exposed, mean, 7.0), exposed=exposed)
+    for name, statistic in STATISTICS.items():
+        assert statistic.of(one) == pytest.approx(statistic.of(other)), name
+
+
+def test_directions(stamp, real):
+    assert direction(stamp, 0.0, 1.0) == "top"
+    assert direction(stamp, 1.0, 1.0) == "top right"
+    assert direction(stamp, -1.0, 0.0) == "left"
+    sky = real.stamp(271, 216)
+    assert direction(sky, 0.0, 1.0) == "north"
+    assert direction(sky, -1.0, 0.0) == "east"  # right ascension grows to the left
+    assert direction(sky, 1.0, -1.0) == "south-west"
+
+
+def test_a_fit_knows_what_it_was_fitted_to(real, tmp_path):
+    stamp = real.stamp(188, 418, 10)
+    priors = Priors.default(stamp, 188, 418)
+    again, told = fitted_to(fit(stamp, priors, seed=0))
+    np.testing.assert_array_equal(again.counts, stamp.counts)
+    np.testing.assert_array_equal(again.x, stamp.x)
+    assert (again.name, again.exposure_unit) == (stamp.name, stamp.exposure_unit)
+    assert again.wcs.to_header() == stamp.wcs.to_header()
+    assert told.describe() == priors.describe()
+
+
+@pytest.mark.slow
+def test_the_real_skys_faults_are_found(real, tmp_path):
+    """The cluster's wing and a bright neighbour are flagged with the right words, clean stamps are not."""
+    words = {
+        (336, 417): "the background rises to the south",
+        (381, 359): "the background rises to the east",
+        (310, 413): "the background rises to the south",
+        (251, 379): "the fit went to a brighter source 28 pixels to the north-east",
+        (188, 418): None,
+        (391, 418): None,
+        (197, 248): None,
+        (460, 287): None,
+    }
+    stamps = [real.stamp(*place) for place in words]
+    priors = [Priors.default(stamp, *place) for stamp, place in zip(stamps, words, strict=True)]
+    for (place, said), stamp, posterior in zip(words.items(), stamps, fit_many(stamps, priors), strict=True):
+        check = posterior_predictive_check(stamp, posterior.tree())
+        assert check.flagged == (said is not None), (place, check.p_values)
+        if said:
+            assert any(said in sentence for sentence in check.sentences), (place, check.sentences)
+    assert len(plot_check(check).axes) == 3 + 1 + 8
+
+
+@pytest.mark.slow
+def test_sound_mocks_are_flagged_no_more_often_than_asked(stamp, priors):
+    """50 mocks of the model: p-values are nearly uniform; without the new fits they crowd in the middle."""
+    mocks = prior_predictive(stamp, priors, num_samples=50, seed=12)["prior_predictive"]["counts"].values[0]
+    stamps = [dataclasses.replace(stamp, counts=counts, name=f"mock {n}") for n, counts in enumerate(mocks)]
+    posteriors = fit_many(stamps, [priors] * len(stamps))
+    checks = [
+        posterior_predictive_check(stamp, posterior.tree(), priors=priors, num_replicates=200, significance=0.05)
+        for stamp, posterior in zip(stamps, posteriors, strict=True)
+    ]
+    flagged = sum(check.flagged for check in checks)
+    assert stats.binomtest(flagged, len(checks), 0.05, alternative="greater").pvalue > 0.01
+    for name in ("radial_profile", "background_gradient", "brightest_block", "filter_peak"):
+        assert stats.kstest([check.p_values[name] for check in checks], "uniform").pvalue > 1e-3, name
+    # A fitted profile is closer to its data than to any other: the plain form never finds it improbable.
+    plain = np.array([check.plain_p_values["radial_profile"] for check in checks])
+    calibrated = np.array([check.p_values["radial_profile"] for check in checks])
+    assert np.mean(plain < 0.2) < np.mean(calibrated < 0.2)
+    assert plain.mean() > calibrated.mean()
+
+
+def test_refusals(stamp, priors, tmp_path, capsys):
+    posterior = fit(stamp, priors, seed=1)
+    with pytest.raises(InputError, match="num_replicates: expected at least 100, found 3"):
+        posterior_predictive_check(stamp, posterior, num_replicates=3)
+    with pytest.raises(InputError, match="posterior: expected the groups observed_data and constant_data"):
+        fitted_to(prior_predictive(stamp, priors, num_samples=2))
+    assert main(["check", str(tmp_path)]) == 2
+    assert "expected a folder with the .nc files of `pgm-mock fit`, found none" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_command_line(stamp, priors, tmp_path, capsys):
+    fit(stamp, priors, seed=1).to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
+    assert main(["check", str(tmp_path), "--n", "100", "--no-compile-cache"]) == 0
+    assert capsys.readouterr().out.startswith("one: p = ")
+    assert (tmp_path / "one_check.png").exists()
