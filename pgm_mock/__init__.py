@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .calibration import calibrate
-    from .checks import Check, posterior_predictive_check
+    from .checks import Check, PriorCheck, posterior_predictive_check, prior_predictive_check
     from .demo import demo_observation, example_field
     from .errors import DataWarning, InputError
     from .expected import expected_counts
@@ -44,6 +44,7 @@ _WHERE = {
     "ModelGraph": "graph",
     "Observation": "observation",
     "PSF": "psf",
+    "PriorCheck": "checks",
     "Priors": "priors",
     "Region": "regions",
     "StampPosterior": "inference",
@@ -68,6 +69,7 @@ _WHERE = {
     "play_window": "play",
     "posterior_predictive_check": "checks",
     "prior_predictive": "mock",
+    "prior_predictive_check": "checks",
     "read_regions": "regions",
     "stamp_model": "model",
     "summarise": "summary",
@@ -82,6 +84,7 @@ __all__ = [
     "InputError",
     "ModelGraph",
     "Observation",
+    "PriorCheck",
     "Priors",
     "Region",
     "StampPosterior",
@@ -106,6 +109,7 @@ __all__ = [
     "play_window",
     "posterior_predictive_check",
     "prior_predictive",
+    "prior_predictive_check",
     "read_regions",
     "stamp_model",
     "summarise",

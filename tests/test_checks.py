@@ -3,16 +3,28 @@
 import dataclasses
 
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from pgm_mock import InputError, Priors, fit, fit_many, posterior_predictive_check, prior_predictive
+from pgm_mock import (
+    DataWarning,
+    InputError,
+    Priors,
+    fit,
+    fit_many,
+    posterior_predictive_check,
+    prior_predictive,
+    prior_predictive_check,
+    read_regions,
+)
 from pgm_mock.checks import STATISTICS
 from pgm_mock.checks.predictive import p_value
 from pgm_mock.checks.statistics import Fitted, blocks, dipole, matched_filter
 from pgm_mock.checks.words import direction
 from pgm_mock.cli import main
 from pgm_mock.plot import plot_check
+from pgm_mock.resources import resource
 from pgm_mock.results import fitted_to
 
 
@@ -149,6 +161,27 @@ def test_sound_mocks_are_flagged_no_more_often_than_asked(stamp, priors):
     calibrated = np.array([check.p_values["radial_profile"] for check in checks])
     assert np.mean(plain < 0.2) < np.mean(calibrated < 0.2)
     assert plain.mean() > calibrated.mean()
+
+
+def test_default_priors_make_images_like_the_real_ones(real):
+    """Of all 26 sources: the stamp's counts lie well inside those of the mocks, and few mocks are empty or absurd."""
+    for region in read_regions(resource("a1835_regions.txt")):
+        stamp = real.stamp(region.x, region.y)
+        found = prior_predictive_check(stamp, Priors.default(stamp, region.x, region.y), num_samples=500)
+        assert 0.05 < found.rank < 0.97, (region, found.line())
+        assert found.empty < 0.01
+        assert found.absurd < 0.1
+        assert f"the stamp has {stamp.counts.sum():,}" in found.line()
+
+
+def test_priors_in_the_wrong_unit_are_told(stamp, priors):
+    """A flux per kilosecond where it is per second; a background a million times too faint, with no source."""
+    loc, scale = priors["flux"].loc, priors["flux"].scale
+    with pytest.warns(DataWarning, match=r"priors: \d+ % of the images that they make have a pixel of more than 1000"):
+        found = prior_predictive_check(stamp, priors.replace(flux=dist.LogNormal(loc + np.log(1000.0), scale)))
+    assert found.absurd > 0.5
+    with pytest.warns(DataWarning, match="have no photon at all; is the flux in ct / s"):
+        prior_predictive_check(stamp, priors.replace(flux=0.0, background=1e-12))
 
 
 def test_refusals(stamp, priors, tmp_path, capsys):

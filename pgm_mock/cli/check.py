@@ -40,7 +40,8 @@ def run(options: Namespace) -> int:
     lines, told = [], {}
     for (name, check), share in zip(checks.items(), shares, strict=True):
         said = "; ".join(check.sentences) or "the model describes the image"
-        lines.append(f"{name}: p = {check.p_value:.2g}, {'FLAGGED' if check.flagged else 'fine'}: {said}")
+        verdict = "FLAGGED" if check.flagged else "fine"
+        lines.append(f"{name}: p = {check.p_value:.2g}, false discovery rate {share:.2g}, {verdict}: {said}")
         told[name] = {
             "p_value": check.p_value,
             "false_discovery_rate": float(share),

@@ -1,0 +1,76 @@
+"""prior_predictive_check(): whether the priors make images that could have been observed."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import DataWarning
+from ..mock import simulate
+from ..observation import Observation
+from ..priors import Priors
+from ..psf import PSF, GaussianPSF
+from ..random import source_key
+
+_BRIGHT_PIXEL = 1000
+_MOST = 0.5
+
+
+class PriorCheck(NamedTuple):
+    """What images from the prior are like.
+
+    Attributes:
+        totals: counts of each mock, shape (n,).
+        observed: counts of the stamp.
+        rank: share of the mocks with fewer counts than the stamp, ties counted half.
+        empty: share of the mocks without any photon.
+        absurd: share of the mocks with a pixel of more than 1000 counts.
+    """
+
+    totals: np.ndarray
+    observed: int
+    rank: float
+    empty: float
+    absurd: float
+
+    def line(self) -> str:
+        """Say it in one line."""
+        low, middle, high = np.quantile(self.totals, [0.025, 0.5, 0.975])
+        return (
+            f"mocks have {middle:,.0f} counts (95 %: {low:,.0f} to {high:,.0f}), the stamp has {self.observed:,}, more "
+            f"than {self.rank:.0%} of them; {self.empty:.0%} are empty, {self.absurd:.0%} have a pixel above 1000"
+        )
+
+
+def prior_predictive_check(
+    observation: Observation,
+    priors: Priors,
+    *,
+    num_samples: int = 1000,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    seed: int | None = 0,
+) -> PriorCheck:
+    """Simulate from the prior and compare the counts with those of a stamp.
+
+    Args:
+        observation: the stamp.
+        priors: the priors.
+        num_samples: how many mocks.
+        psf: the family of the PSF.
+        seed: a whole number; None draws one.
+
+    Warns:
+        DataWarning: most of the mocks have no photon, or a pixel of more than 1000 counts.
+    """
+    key = source_key(seed, f"prior check of {observation.name}")
+    _, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
+    totals, brightest = counts.sum(axis=(1, 2), dtype=np.int64), counts.max(axis=(1, 2))
+    observed = int(observation.counts.sum())
+    rank = float(np.mean(totals < observed) + 0.5 * np.mean(totals == observed))
+    found = PriorCheck(totals, observed, rank, float(np.mean(totals == 0)), float(np.mean(brightest > _BRIGHT_PIXEL)))
+    unit = observation.flux_unit
+    for share, what in ((found.empty, "no photon at all"), (found.absurd, "a pixel of more than 1000 counts")):
+        if share > _MOST:
+            message = f"priors: {100 * share:.0f} % of the images that they make have {what}; is the flux in {unit}?"
+            warnings.warn(message, DataWarning, stacklevel=2)
+    return found
