@@ -12,7 +12,7 @@ from .expected import expected_counts
 from .observation import Observation
 from .random import source_key
 from .regions import Region, read_regions
-from .resources import resource
+from .resources import archive_files, resource
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -25,8 +25,6 @@ LIVE_TIME = 28_000.0
 """Exposure on the axis [s]."""
 PIXEL = 4.0 / 3600.0
 """Size of a pixel [degree]."""
-REAL_FILES = ("P0098010101M2U009IMAGE_3000.FTZ", "P0098010101M2U009EXPMAP3000.FTZ")
-"""The real image of Abell 1835 and its exposure map (XMM-Newton, MOS2, 1 to 3 keV)."""
 FIELD_RADIUS = 224.0
 CCD_SIZE, CCD_GAP = 164.0, 2.5
 BACKGROUND = 5e-6
@@ -111,7 +109,8 @@ def example_field(folder: str | os.PathLike[str] | None = None) -> tuple[Observa
     if folder is None:
         demo = demo_field()
         return demo.observation, demo.regions
-    field = Observation.read(*(Path(folder) / name for name in REAL_FILES))
+    image, exposure, *_ = archive_files()[1]
+    field = Observation.read(Path(folder) / image.name, Path(folder) / exposure.name)
     return field, read_regions(resource("a1835_regions.txt"), field)
 
 

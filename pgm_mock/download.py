@@ -1,37 +1,15 @@
 """The real files of Abell 1835, from the public archive, verified."""
 
 import os
-import tomllib
 from pathlib import Path
-from typing import NamedTuple
 
 from .errors import InputError
 from .files import output_folder
-from .resources import resource
-
-
-class ArchiveFile(NamedTuple):
-    """A file of the archive.
-
-    Attributes:
-        name: its name there and here.
-        what: what it holds, in words.
-        sha256: the checksum that it has to have.
-    """
-
-    name: str
-    what: str
-    sha256: str
+from .resources import ArchiveFile, archive_files
 
 
 class DownloadError(OSError):
     """A download that failed; the message says what and why."""
-
-
-def archive_files() -> tuple[str, list[ArchiveFile]]:
-    """Return the archive's URL and its files: counts image, exposure map, background map."""
-    listed = tomllib.loads(resource("a1835_files.toml").read_text(encoding="utf-8"))
-    return listed["base_url"], [ArchiveFile(**entry) for entry in listed["files"]]
 
 
 def fetch(out: str | os.PathLike[str], *, base_url: str | None = None, progress: bool = True) -> list[Path]:

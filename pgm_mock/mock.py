@@ -155,6 +155,19 @@ def prior_predictive(
     return data_tree(groups, observation)
 
 
+def expected_images(
+    observation: Observation,
+    draws: Mapping[str, Num[ArrayLike, " n"]],
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+) -> np.ndarray:
+    """Compute the expected counts at each of n points, shape (n, ny, nx)."""
+
+    def image(parameters: dict[str, Array]) -> Array:
+        return expected_counts(observation.exposure, observation.columns, observation.rows, psf=psf, **parameters)
+
+    return np.asarray(jax.vmap(image)({name: jnp.asarray(each, float) for name, each in draws.items()}), float)
+
+
 def simulate(
     key: Array, observation: Observation, priors: Priors, *, num_samples: int, psf: PSF
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:

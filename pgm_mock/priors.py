@@ -5,7 +5,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -135,6 +135,18 @@ class Priors(Mapping[str, Prior]):
     def free(self) -> dict[str, dist.Distribution]:
         """The distributions of the parameters that are not fixed."""
         return {name: prior for name, prior in self._priors.items() if isinstance(prior, dist.Distribution)}
+
+    def check_free(self) -> None:
+        """Raise InputError where there is nothing to infer."""
+        if not self.free:
+            raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
+
+    def quantiles(self, name: str, probabilities: Sequence[float], draws: int = 20_000) -> np.ndarray:
+        """Quantiles of one parameter's prior, from draws that are always the same; a fixed value is all of them."""
+        prior = self._priors[name]
+        if not isinstance(prior, dist.Distribution):
+            return np.full(len(probabilities), prior, float)
+        return np.quantile(np.asarray(prior.sample(jax.random.key(0), (draws,))), probabilities)
 
     def describe(self) -> dict[str, str]:
         """Each prior in words that Python understands, such as "Normal(loc=271, scale=2)" or "1"."""

@@ -7,6 +7,7 @@ import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from pgm_mock import Observation, Priors
 
@@ -21,6 +22,21 @@ def real_folder() -> Path | None:
     """Return the folder with the real files, or None."""
     candidates = (os.environ.get("PGM_MOCK_DATA"), ROOT.parent / "shared" / "data" / "a1835", ROOT / "a1835")
     return next((Path(c) for c in candidates if c and (Path(c) / IMAGE).exists()), None)
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def commands_leave_nothing(cache_folder, monkeypatch):
+    """A command that runs in this process keeps compiled programs in a folder of the tests, and for itself alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_folder))
+    yield
+    if jax.config.jax_compilation_cache_dir is not None:
+        jax.config.update("jax_compilation_cache_dir", None)
+        compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from scipy import special, stats
 import pgm_mock
 from pgm_mock import plot
 from pgm_mock.cli import main
+from pgm_mock.resources import archive_files
 from tests.conftest import IMAGE, ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -239,6 +240,4 @@ def flux(line: str) -> float:
 
 
 def test_the_real_files_have_the_names_of_the_example():
-    from pgm_mock.demo import REAL_FILES
-
-    assert REAL_FILES[0] == IMAGE
+    assert archive_files()[1][0].name == IMAGE

@@ -81,20 +81,17 @@ def calibrate(
         raise InputError(f"method: expected {', '.join(METHODS)}, found {method!r}")
     if num_simulations < 20:
         raise InputError(f"num_simulations: expected at least 20, found {num_simulations}")
-    if not priors.free:
-        raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
+    priors.check_free()
     seed = checked_seed(seed)
     key = source_key(seed, f"calibration of {observation.name}")
     truth, counts = simulate(key, observation, priors, num_samples=num_simulations, psf=psf)
-    settings = {
+    settings = _identity(observation, priors) | {
         "method": method if inference is None else getattr(inference, "__name__", "own"),
         "num_simulations": num_simulations,
         "seed": seed,
         "psf": type(psf).__name__,
-        "name": observation.name,
-        "exposure_crc32": zlib.crc32(np.ascontiguousarray(observation.exposure).tobytes()),
         "options": json.dumps(options, sort_keys=True, default=str),
-    } | {f"prior_{name}": text for name, text in priors.describe().items()}
+    }
     store = _Store(resume, settings, rank_names(priors), num_simulations)
 
     def stamps(first: int) -> Iterator[Observation]:
@@ -118,6 +115,13 @@ def calibrate(
     found.attrs |= settings | provenance()
     store.close()
     return found
+
+
+def _identity(observation: Observation, priors: Priors) -> dict[str, Any]:
+    """What a calibration is of: another exposure map or another prior is another one."""
+    exposure = zlib.crc32(np.ascontiguousarray(observation.exposure).tobytes())
+    told = {f"prior_{name}": text for name, text in priors.describe().items()}
+    return told | {"name": observation.name, "exposure_crc32": exposure}
 
 
 def _inference(method: str, psf: PSF, seed: int, options: dict[str, Any]) -> Inference:
@@ -160,14 +164,9 @@ class _Store:
         self.done += 1
         if self.path is not None and self.done % _SAVED_EVERY == 0:
             with replacing(self.path) as temporary, open(temporary, "wb") as stream:
-                done = np.array(self.done)
-                flags = {"problem": self.problem, "failed": self.failed}
-                arrays: dict[str, Any] = {
-                    "values": self.values,
-                    "settings": np.array(self.settings),
-                    "done": done,
-                } | flags
-                np.savez(stream, **arrays)
+                state: dict[str, Any] = {"settings": self.settings, "done": self.done, "values": self.values}
+                state |= {"problem": self.problem, "failed": self.failed}
+                np.savez(stream, **state)
 
     def dataset(self) -> "xarray.Dataset":
         import xarray

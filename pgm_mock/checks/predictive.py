@@ -10,16 +10,15 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
 from ..errors import InputError
-from ..expected import expected_counts
 from ..inference.best import best_fits
+from ..mock import expected_images
 from ..observation import Observation
-from ..poisson import draw
+from ..poisson import poisson
 from ..priors import SITES, Priors
 from ..psf import PSF, GaussianPSF
 from ..random import source_key
@@ -61,6 +60,11 @@ class Check(NamedTuple):
         """Of the whole image: the smallest p-value times the number of statistics, at most 1."""
         return min(1.0, min(self.p_values.values()) * len(self.p_values))
 
+    @property
+    def said(self) -> str:
+        """The sentences as one, also where nothing is wrong."""
+        return "; ".join(self.sentences) or "the model describes the image"
+
 
 def posterior_predictive_check(
     stamp: Observation,
@@ -95,12 +99,12 @@ def posterior_predictive_check(
     chosen = np.linspace(0, len(drawn["flux"]) - 1, num_replicates).astype(int)
     thetas = {name: draws[chosen] for name, draws in drawn.items()}
     exposed = stamp.exposure > 0
-    means = _images(stamp, thetas, psf)
-    replicates = draw(source_key(seed, f"check of {stamp.name}"), _itself, np.where(exposed, means, 0.0))
+    means = expected_images(stamp, thetas, psf)
+    replicates = np.asarray(poisson(source_key(seed, f"check of {stamp.name}"), jnp.where(exposed, means, 0.0)))
     images = np.concatenate([stamp.counts[None], replicates])
     stamps = [dataclasses.replace(stamp, counts=image) for image in images]
     fits = best_fits(stamps, priors, psf=psf)
-    refitted = _images(stamp, fits, psf)
+    refitted = expected_images(stamp, fits, psf)
     everything = [
         _fitted(stamp, image, mean, {name: fits[name][number] for name in fits})
         for number, (image, mean) in enumerate(zip(images, refitted, strict=True))
@@ -112,10 +116,13 @@ def posterior_predictive_check(
     for name, one in STATISTICS.items():
         about_one_fit = np.array([one.of(observed._replace(counts=image)) for image in images[1:]])
         plain[name] = p_value(found[name][0], about_one_fit, one.two_sided)
-    p_values["position"] = _far_from_prior(priors, fits)
-    plain["position"] = p_values["position"]
+    places = np.array([priors.quantiles(name, (0.16, 0.5, 0.84)) for name in ("x_pos", "y_pos")])
+    fixed = places[:, 0] == places[:, 2]
+    asked, spread = places[:, 1], np.where(fixed, np.inf, 0.5 * (places[:, 2] - places[:, 0]))
+    found_at = np.array([fits["x_pos"][0], fits["y_pos"][0]])
+    p_values["position"] = plain["position"] = _far(found_at - asked, spread)
     flagged = min(p_values.values()) * len(p_values) < significance
-    sentences = in_words(stamp, observed, p_values, significance, _middle(priors)) if flagged else ()
+    sentences = in_words(stamp, observed, p_values, significance, tuple(asked)) if flagged else ()
     replicated = {name: each[1:] for name, each in found.items()}
     return Check(
         {name: float(each[0]) for name, each in found.items()},
@@ -147,36 +154,9 @@ def p_value(observed: float, replicated: np.ndarray, two_sided: bool) -> float:
     return float(min((1 + beyond) / (1 + n), math.exp(max(log_sf, -300.0)) * _TAIL / n))
 
 
-def _middle(priors: Priors) -> tuple[float, float]:
-    """The middle of the position's prior."""
-    return _spread(priors, "x_pos")[0], _spread(priors, "y_pos")[0]
-
-
-def _spread(priors: Priors, name: str) -> tuple[float, float]:
-    """Median, and half the range that holds 68 %."""
-    prior = priors[name]
-    if isinstance(prior, (int, float)):
-        return float(prior), math.inf
-    low, middle, high = np.quantile(np.asarray(prior.sample(jax.random.key(0), (20_000,))), [0.16, 0.5, 0.84])
-    return float(middle), 0.5 * float(high - low)
-
-
-def _far_from_prior(priors: Priors, fits: dict[str, np.ndarray]) -> float:
+def _far(offset: np.ndarray, spread: np.ndarray) -> float:
     """Probability that a source is so far from its place by the prior, as if that were a Gaussian."""
-    squared = 0.0
-    for name in ("x_pos", "y_pos"):
-        middle, spread = _spread(priors, name)
-        squared += ((float(fits[name][0]) - middle) / spread) ** 2
-    return float(stats.chi2.sf(squared, 2))
-
-
-def _images(stamp: Observation, thetas: dict[str, np.ndarray], psf: PSF) -> np.ndarray:
-    """Expected counts at each of some points, shape (n, ny, nx)."""
-
-    def image(parameters: dict[str, jax.Array]) -> jax.Array:
-        return expected_counts(stamp.exposure, stamp.columns, stamp.rows, psf=psf, **parameters)
-
-    return np.asarray(jax.vmap(image)({name: jnp.asarray(each, float) for name, each in thetas.items()}), float)
+    return float(stats.chi2.sf(np.sum((offset / spread) ** 2), 2))
 
 
 def _fitted(stamp: Observation, counts: np.ndarray, mean: np.ndarray, theta: dict[str, float]) -> Fitted:
@@ -184,7 +164,3 @@ def _fitted(stamp: Observation, counts: np.ndarray, mean: np.ndarray, theta: dic
     shape = np.broadcast_shapes(dx.shape, dy.shape)
     offsets = np.broadcast_to(dx, shape), np.broadcast_to(dy, shape)
     return Fitted(counts, mean, stamp.exposure > 0, *offsets, float(theta["psf_width"]))
-
-
-def _itself(mean: jax.Array) -> jax.Array:
-    return mean

@@ -39,9 +39,8 @@ def run(options: Namespace) -> int:
     shares = stats.false_discovery_control([check.p_value for check in checks.values()])
     lines, told = [], {}
     for (name, check), share in zip(checks.items(), shares, strict=True):
-        said = "; ".join(check.sentences) or "the model describes the image"
         verdict = "FLAGGED" if check.flagged else "fine"
-        lines.append(f"{name}: p = {check.p_value:.2g}, false discovery rate {share:.2g}, {verdict}: {said}")
+        lines.append(f"{name}: p = {check.p_value:.2g}, false discovery rate {share:.2g}, {verdict}: {check.said}")
         told[name] = {
             "p_value": check.p_value,
             "false_discovery_rate": float(share),

@@ -8,14 +8,13 @@ import numpy as np
 from jaxtyping import Array
 
 from ..counts import PhotonList, PixelList
-from ..errors import InputError
 from ..observation import Observation
 from ..priors import SITES, Priors
 from ..psf import PSF, GaussianPSF
 from ..random import source_key
 from .laplace import laplace
-from .program import call
-from .unconstrained import Data, Frame, Point, brightest, constrain, draw_prior
+from .program import call, kind, stack
+from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing, prior_vectors
 
 _PRIOR_DRAWS = 400
 _TOGETHER = 16
@@ -43,8 +42,7 @@ def best_fit(
     Raises:
         InputError: all parameters are fixed.
     """
-    if not priors.free:
-        raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
+    priors.check_free()
     found = call(_best, source_key(0, "best fit"), Data.of(observation), priors, psf)
     return {name: float(found[name]) for name in SITES}
 
@@ -59,12 +57,12 @@ def best_fits(
     data = [Data.of(stamp) for stamp in stamps]
     groups: dict[object, list[int]] = {}
     for number, one in enumerate(data):
-        groups.setdefault((jax.tree.structure(one), np.shape(one.photons.number)), []).append(number)
+        groups.setdefault(kind(one), []).append(number)
     found = {name: np.empty(len(stamps)) for name in SITES}
     for numbers in groups.values():
         size = -(-len(numbers) // _TOGETHER) * _TOGETHER
         padded = numbers + numbers[:1] * (size - len(numbers))
-        lists = jax.tree.map(lambda *leaves: np.stack(leaves), *(data[number].photons for number in padded))
+        lists = stack([data[number].photons for number in padded])
         best = call(_best_of_each, source_key(0, "best fit"), data[0]._replace(photons=lists), priors, psf)
         for name in SITES:
             found[name][numbers] = np.broadcast_to(np.asarray(best[name]), size)[: len(numbers)]
@@ -83,8 +81,7 @@ def _best_of_each(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
 
 @jax.jit
 def _best(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
-    points = jax.vmap(lambda one: draw_prior(one, priors))(jax.random.split(key, _PRIOR_DRAWS))
-    draws = jnp.stack([points[name] for name in priors.free], axis=1)
+    draws = prior_vectors(key, priors, _PRIOR_DRAWS)
     frame = Frame.of(draws)
 
     @jax.jit
@@ -92,11 +89,9 @@ def _best(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
         return frame.log_density(u, data, priors, psf)
 
     whitened = (draws - frame.location) / frame.scale
-    heights = jax.vmap(log_density)(whitened)
     middle = jnp.zeros(draws.shape[1])
-    best = whitened[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
+    best = whitened[jnp.argmax(or_nothing(jax.vmap(log_density)(whitened)))]
     starts = jnp.stack([best, middle, frame.at(middle, brightest(data), priors)])
     modes = jax.vmap(lambda start: laplace(log_density, start)[0])(starts)
-    heights = jax.vmap(log_density)(modes)
-    highest = modes[jnp.argmax(jnp.where(jnp.isnan(heights), -jnp.inf, heights))]
+    highest = modes[jnp.argmax(or_nothing(jax.vmap(log_density)(modes)))]
     return constrain(frame.point(highest, priors), priors)

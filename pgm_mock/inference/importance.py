@@ -27,7 +27,7 @@ from .laplace import laplace
 from .limits import UpperLimit, upper_limit
 from .mixture import DEGREES, Mixture
 from .sourcefree import SourceFree, source_free
-from .unconstrained import Data, Frame, Point, brightest, constrain, draw_prior
+from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing, prior_vectors
 
 _DEFENSIVE_SHARE = 0.1
 _FRAME_DRAWS = 400
@@ -88,7 +88,7 @@ def sample(
     """
     prior_key, normal_key, uniform_key, resample_key = jax.random.split(key, 4)
     defensive = [rounds[0] * 4 // 9, *(int(_DEFENSIVE_SHARE * number) for number in rounds[1:])]
-    prior_draws = _prior_vectors(prior_key, priors, _FRAME_DRAWS + sum(defensive))
+    prior_draws = prior_vectors(prior_key, priors, _FRAME_DRAWS + sum(defensive))
     normals = jax.random.normal(normal_key, (sum(rounds), len(priors.free) + DEGREES))
     uniforms = jax.random.uniform(uniform_key, (sum(rounds),))
     frame = Frame.of(prior_draws[:_FRAME_DRAWS])
@@ -116,7 +116,7 @@ def sample(
 
     middle = _with_background(jnp.zeros(normals.shape[1] - DEGREES), priors, defence.location)
     plausible = _with_background(from_prior[0], priors, defence.location)
-    best = plausible[jnp.argmax(_or_nothing(jax.vmap(log_target)(plausible)))]
+    best = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
     starts = jnp.stack([best, middle, frame.at(middle, brightest(data), priors)])
     first, highest = _climb(log_target, starts)
     fitted = first
@@ -124,7 +124,7 @@ def sample(
     proposals: list[tuple[int, Mixture, float]] = []
     for number, size in enumerate(rounds):
         if number:
-            weights = jax.nn.softmax(_or_nothing(target) - _log_proposal(draws, proposals, frame, priors, defence))
+            weights = jax.nn.softmax(or_nothing(target) - _log_proposal(draws, proposals, frame, priors, defence))
             fitted = mixture.fit_weighted(draws, weights, _spread(first) if number == 1 else fitted)
         new = propose(number, fitted)
         draws = jnp.concatenate([draws, new])
@@ -132,7 +132,7 @@ def sample(
         proposals.append((size, fitted, defensive[number] / size))
 
     undefined = jnp.sum(jnp.isnan(target))
-    target = _or_nothing(target)
+    target = or_nothing(target)
     log_ratios = target - _log_proposal(draws, proposals, frame, priors, defence)
     log_weights, khat = psis.smooth(log_ratios)
     return ImportanceSample(
@@ -165,19 +165,9 @@ def _climb(
 
     shares = jnp.repeat(jnp.array([1.0, 0.0]), len(starts))
     modes, factors = jax.vmap(from_one)(shares, jnp.tile(starts, (2, 1)))
-    highest = jnp.max(_or_nothing(jax.vmap(lambda u: log_target(u, 0.0))(modes)))
+    highest = jnp.max(or_nothing(jax.vmap(lambda u: log_target(u, 0.0))(modes)))
     equal = jnp.full(len(starts), -jnp.log(len(starts)))
     return Mixture(equal, modes[: len(starts)], factors[: len(starts)]), highest
-
-
-def _or_nothing(log_values: Array) -> Array:
-    """Give no weight to what is not a number."""
-    return jnp.where(jnp.isnan(log_values), -jnp.inf, log_values)
-
-
-def _prior_vectors(key: jax.Array, priors: Priors, number: int) -> Float[Array, "n d"]:
-    points = jax.vmap(lambda one: draw_prior(one, priors))(jax.random.split(key, number))
-    return jnp.stack([points[name] for name in priors.free], axis=1)
 
 
 def _defence(frame: Frame, priors: Priors, empty: SourceFree) -> Defence:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 
 from ..errors import InputError
 from ..observation import Observation
@@ -19,7 +18,7 @@ from ..random import source_key
 from . import importance
 from .methods import Plan, escalate, failed_posterior, fit_one, importance_posterior, make_plan
 from .posterior import StampPosterior
-from .program import call
+from .program import call, kind, stack
 from .unconstrained import Data
 
 _WINDOW = 512
@@ -120,8 +119,7 @@ def _chunks(window: list[Pair], plan: Plan, size: int) -> Iterator[StampPosterio
             found[number] = _fit_safely((stamp, priors), plan)
             continue
         data[number] = Data.of(stamp)
-        kind = (jax.tree.structure((data[number], priors)), *map(np.shape, jax.tree.leaves(data[number])))
-        groups.setdefault(kind, []).append(number)
+        groups.setdefault((kind(data[number]), jax.tree.structure(priors)), []).append(number)
     for numbers in groups.values():
         for first in range(0, len(numbers), size):
             chunk = numbers[first : first + size]
@@ -137,8 +135,8 @@ def _chunk(pairs: list[Pair], data: list[Data], plan: Plan, size: int) -> list[S
     padding = size - len(pairs)
     padded = pairs + pairs[:1] * padding
     keys = jax.numpy.stack([source_key(plan.seed, stamp.name) for stamp, _ in padded])
-    stacked = _stack(data + data[:1] * padding)
-    priors = _stack([priors for _, priors in padded])
+    stacked = stack(data + data[:1] * padding)
+    priors = stack([priors for _, priors in padded])
     number = plan.num_chains * plan.num_samples
     samples = jax.device_get(
         call(_sample_chunk, keys, stacked, priors, plan.psf, rounds=plan.rounds, num_samples=number)
@@ -151,10 +149,6 @@ def _chunk(pairs: list[Pair], data: list[Data], plan: Plan, size: int) -> list[S
         except InputError as error:
             found.append(failed_posterior(stamp, own, plan, str(error)))
     return found
-
-
-def _stack(trees: list[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
 
 
 @partial(jax.jit, static_argnames=("rounds", "num_samples"))

@@ -58,8 +58,7 @@ def make_plan(method: str, psf: PSF, num_draws: int, min_ess: float, seed: int |
 
 def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPosterior:
     """Fit one stamp, and escalate as far as the method allows."""
-    if not priors.free:
-        raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
+    priors.check_free()
     if plan.method == "nuts":
         return by_nuts(observation, priors, plan, Data.of(observation), ())
     return escalate(by_importance(observation, priors, plan, Data.of(observation), plan.rounds), plan)
@@ -68,7 +67,7 @@ def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPoster
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
     """Where a posterior is not certified, take more draws, and then NUTS.
 
-    It happens to one stamp in some hundred: their lists have one length, so that these programs compile once.
+    It happens to one stamp in several hundred: their lists have one length, so that these programs compile once.
     """
     if found.certified:
         return found

@@ -94,6 +94,17 @@ def draw_prior(key: Array, priors: Priors) -> Point:
     }
 
 
+def prior_vectors(key: Array, priors: Priors, number: int) -> Float[Array, "n d"]:
+    """Draw points from the prior, as vectors in the order of `priors.free`."""
+    points = jax.vmap(lambda one: draw_prior(one, priors))(jax.random.split(key, number))
+    return jnp.stack([points[name] for name in priors.free], axis=1)
+
+
+def or_nothing(log_values: Array) -> Array:
+    """Give no weight to what is not a number."""
+    return jnp.where(jnp.isnan(log_values), -jnp.inf, log_values)
+
+
 def brightest(data: Data) -> dict[str, Array]:
     """Guess the parameters of the brightest source in the image, from the counts in a box of 5 x 5 pixels.
 

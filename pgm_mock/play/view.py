@@ -88,7 +88,7 @@ def sliders(stamp: Observation, priors: Priors, start: Mapping[str, float]) -> l
         if isinstance(prior, (int, float)):
             low, high = (0.5 * prior, 2.0 * prior) if prior > 0 else (prior - 1.0, prior + 1.0)
         else:
-            low, high = np.quantile(np.asarray(prior.sample(jax.random.key(0), (4000,))), [0.002, 0.998])
+            low, high = priors.quantiles(name, (0.002, 0.998), draws=4000)
         low, high = min(low, start[name]), max(high, start[name])
         logarithmic = site.positive and low > 0
         unit = {"flux": stamp.flux_unit, "flux / pixel": f"{stamp.flux_unit} / pixel"}.get(site.unit, site.unit)
@@ -98,8 +98,4 @@ def sliders(stamp: Observation, priors: Priors, start: Mapping[str, float]) -> l
 
 def middle_of(priors: Priors) -> dict[str, float]:
     """Return where the sliders start: the median of each prior, or the value that it is fixed to."""
-    key = jax.random.key(0)
-    return {
-        name: prior if isinstance(prior, (int, float)) else float(np.median(np.asarray(prior.sample(key, (4001,)))))
-        for name, prior in priors.items()
-    }
+    return {name: float(priors.quantiles(name, (0.5,), draws=4001)[0]) for name in priors}

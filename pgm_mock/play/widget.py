@@ -46,19 +46,19 @@ def play_widget(
     image = ipywidgets.Image(value=picture.png(), format="png", width=1000)
     line = ipywidgets.Text(value=state.as_python(), description="to copy", layout={"width": "780px"})
     made = {one.name: _slider(ipywidgets, one) for one in state.sliders()}
+    names = {slider: name for name, slider in made.items()}
 
     def show() -> None:
         image.value = picture.png()
         line.value = state.as_python()
 
     def moved(change: Any) -> None:
-        state.settings[change["owner"].name] = change["new"]
+        state.settings[names[change["owner"]]] = change["new"]
         show()
 
     def best(_: Any) -> None:
         state.go_to_best_fit()
-        found = dict(state.parameters)
-        for name, value in found.items():
+        for name, value in state.parameters.items():
             made[name].unobserve(moved, "value")
             made[name].value = value
             made[name].observe(moved, "value")
@@ -68,20 +68,13 @@ def play_widget(
         state.new_noise()
         show()
 
-    for name, slider in made.items():
-        slider.add_traits(name=_text(name))
+    for slider in names:
         slider.observe(moved, "value")
     again = ipywidgets.Button(description="new noise")
     again.on_click(noise)
     fitted = ipywidgets.Button(description="best fit")
     fitted.on_click(best)
     return ipywidgets.VBox([image, *made.values(), ipywidgets.HBox([again, fitted]), line])
-
-
-def _text(value: str) -> Any:
-    from traitlets import Unicode
-
-    return Unicode(value)
 
 
 def _slider(ipywidgets: Any, one: Slider) -> Any:

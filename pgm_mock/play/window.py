@@ -22,6 +22,7 @@ class PlayWindow:
     Attributes:
         figure: the window's.
         state: what is set.
+        ranges: what each slider spans.
         sliders: Matplotlib's sliders by name; those of positive parameters hold the decimal logarithm.
         buttons: Matplotlib's buttons by what they do: "noise", "best", "copy".
         copied: the last line that "copy" gave.
@@ -38,10 +39,10 @@ class PlayWindow:
         parts: Any = self.figure.subfigures(2, 1, height_ratios=(1.35, 1))
         above, below = parts
         self.panels = Panels(above, state.view(), state.stamp.name)
-        made = state.sliders()
+        self.ranges = state.sliders()
         self.sliders = {
             one.name: self._slider(below.add_axes((0.2, 0.88 - 0.14 * number, 0.5, 0.1)), one)
-            for number, one in enumerate(made)
+            for number, one in enumerate(self.ranges)
         }
         self.buttons: dict[str, Any] = {}
         labels = {"noise": "new noise", "best": "best fit", "copy": "copy parameters"}
@@ -102,15 +103,12 @@ class PlayWindow:
     def best_fit(self, _: object = None) -> None:
         """Move all sliders to the posterior's highest mode."""
         self.state.go_to_best_fit()
-        found = dict(self.state.parameters)
-        for one in self.state.sliders():
-            if one.name in found:
-                slider, value = self.sliders[one.name], found[one.name]
-                slider.eventson = False
-                slider.set_val(math.log10(value) if one.logarithmic else value)
-                slider.valtext.set_text(f"{value:.4g}")
-                slider.eventson = True
-        self.state.settings |= found
+        for one in self.ranges:
+            slider, value = self.sliders[one.name], self.state.settings[one.name]
+            slider.eventson = False
+            slider.set_val(math.log10(value) if one.logarithmic else value)
+            slider.valtext.set_text(f"{value:.4g}")
+            slider.eventson = True
         self._redraw()
 
     def copy(self, _: object = None) -> None:

@@ -39,8 +39,7 @@ def plot_check(check: Check, name: str = "") -> "Figure":
         ax.set_title(f"{statistic.meaning}: p = {check.p_values[key]:.2g}", fontsize=8)
         ax.set_yticks([])
         ax.tick_params(labelsize=7)
-    said = "; ".join(check.sentences) or "the model describes the image"
-    figure.suptitle(f"{name}: {said} (p = {check.p_value:.2g})", fontsize=10)
+    figure.suptitle(f"{name}: {check.said} (p = {check.p_value:.2g})", fontsize=10)
     return figure
 
 

@@ -1,5 +1,6 @@
 """The corner plot: each parameter's posterior, and each pair's."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,22 +25,27 @@ def plot_corner(posterior: "xarray.DataTree", truth: dict[str, float] | None = N
     figure, grid = plt.subplots(len(names), len(names), figsize=(size, size), squeeze=False)
     edge = 0.75 / size  # room for the labels; a layout engine would take longer than all the rest
     figure.subplots_adjust(left=edge, right=1 - 0.2 * edge, bottom=edge, top=1 - 0.6 * edge, wspace=0.08, hspace=0.08)
-    for row, below in enumerate(names):
-        for column, left in enumerate(names):
-            ax = grid[row, column]
-            if column > row:
-                ax.axis("off")
-                continue
-            if row == column:
-                _marginal(ax, drawn[left])
-            else:
-                draw_pair(ax, drawn[left], drawn[below])
-            if truth and left in truth:
-                ax.axvline(truth[left] / 10.0 ** scales[left], color="C3", lw=1)
-            ax.set_xlim(*np.quantile(drawn[left], [0.0005, 0.9995]))
-            _label_edge(ax, group, scales, names, row, column)
+    for ax, row, column in lower_triangle(grid):
+        below, left = names[row], names[column]
+        if row == column:
+            _marginal(ax, drawn[left])
+        else:
+            draw_pair(ax, drawn[left], drawn[below])
+        if truth and left in truth:
+            ax.axvline(truth[left] / 10.0 ** scales[left], color="C3", lw=1)
+        ax.set_xlim(*np.quantile(drawn[left], [0.0005, 0.9995]))
+        _label_edge(ax, group, scales, names, row, column)
     figure.suptitle(str(posterior["constant_data"].attrs.get("name", "posterior")))
     return figure
+
+
+def lower_triangle(grid: Any) -> "Iterator[tuple[Axes, int, int]]":
+    """Go through a square of axes, on and below its diagonal, with row and column; the others are turned off."""
+    for row, column in np.ndindex(grid.shape):
+        if column > row:
+            grid[row, column].axis("off")
+        else:
+            yield grid[row, column], row, column
 
 
 def _scale(values: np.ndarray) -> int:

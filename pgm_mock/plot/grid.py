@@ -6,6 +6,7 @@ import numpy as np
 
 from ..inference import hdi, marginal, mode
 from ..priors import SITES
+from .corner import lower_triangle
 
 if TYPE_CHECKING:
     import xarray
@@ -33,22 +34,18 @@ def plot_grid(grid: "xarray.Dataset", truth: dict[str, float] | None = None) -> 
         squeeze=False,
         layout="constrained",
     )
-    for row, below in enumerate(names):
-        for column, left in enumerate(names):
-            ax = axes[row, column]
-            if column > row:
-                ax.axis("off")
-                continue
-            if row == column:
-                _curve(ax, marginal(grid, left))
-            else:
-                _map(ax, marginal(grid, below, left))
-            if truth and left in truth:
-                ax.axvline(truth[left], color="C3", lw=1)
-            ax.set_xlabel(_label(grid, left) if row == len(names) - 1 else "")
-            ax.set_ylabel(_label(grid, below) if column == 0 and row > 0 else "")
-            ax.tick_params(axis="x", rotation=45, labelbottom=row == len(names) - 1)
-            ax.tick_params(axis="y", labelleft=column == 0 and row > 0)
+    for ax, row, column in lower_triangle(axes):
+        below, left = names[row], names[column]
+        if row == column:
+            _curve(ax, marginal(grid, left))
+        else:
+            _map(ax, marginal(grid, below, left))
+        if truth and left in truth:
+            ax.axvline(truth[left], color="C3", lw=1)
+        ax.set_xlabel(_label(grid, left) if row == len(names) - 1 else "")
+        ax.set_ylabel(_label(grid, below) if column == 0 and row > 0 else "")
+        ax.tick_params(axis="x", rotation=45, labelbottom=row == len(names) - 1)
+        ax.tick_params(axis="y", labelleft=column == 0 and row > 0)
     figure.suptitle(str(grid.attrs.get("name", "")))
     return figure
 

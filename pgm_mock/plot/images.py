@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Num
 
 from ..errors import InputError
-from ..expected import expected_counts
+from ..mock import expected_images
 from ..observation import Observation
 from ..priors import SITES
 from ..psf import PSF, GaussianPSF
@@ -125,17 +125,10 @@ def mean_image(
     num_draws: int = 200,
 ) -> np.ndarray:
     """Average the expected counts over draws spread evenly through the posterior."""
-    import jax
-
     drawn = {name: values(posterior, "posterior", name).ravel() for name in SITES}
     size = len(drawn["flux"])
     chosen = np.linspace(0, size - 1, min(num_draws, size)).astype(int)
-
-    def image(parameters: dict[str, jax.Array]) -> jax.Array:
-        return expected_counts(stamp.exposure, stamp.columns, stamp.rows, psf=psf, **parameters)
-
-    images = jax.vmap(image)({name: draws[chosen] for name, draws in drawn.items()})
-    return np.asarray(images).mean(axis=0)
+    return expected_images(stamp, {name: draws[chosen] for name, draws in drawn.items()}, psf).mean(axis=0)
 
 
 def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int = 5) -> "Figure":
