@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .calibration import calibrate
+    from .catalogue import Field, catalog
     from .checks import Check, PriorCheck, posterior_predictive_check, prior_predictive_check
     from .demo import demo_observation, example_field
     from .errors import DataWarning, InputError
     from .expected import expected_counts
+    from .fieldmock import BetaModel, FieldSource, mock_field
     from .graph import ModelGraph, model_graph
     from .inference import (
         StampPosterior,
@@ -31,17 +33,23 @@ if TYPE_CHECKING:
     from .play import play_widget, play_window
     from .plot import compare_real_and_simulated
     from .priors import Priors
-    from .psf import PSF, GaussianPSF
+    from .psf import PSF, GaussianPSF, ImagePSF, KingPSF, MoffatPSF, elongated, epic_psf
     from .regions import Region, read_regions
     from .summary import FitSummary, summarise
 
 _WHERE = {
+    "BetaModel": "fieldmock",
     "Check": "checks",
     "DataWarning": "errors",
+    "Field": "catalogue",
+    "FieldSource": "fieldmock",
     "FitSummary": "summary",
     "GaussianPSF": "psf",
+    "ImagePSF": "psf",
     "InputError": "errors",
+    "KingPSF": "psf",
     "ModelGraph": "graph",
+    "MoffatPSF": "psf",
     "Observation": "observation",
     "PSF": "psf",
     "PriorCheck": "checks",
@@ -50,9 +58,12 @@ _WHERE = {
     "StampPosterior": "inference",
     "best_fit": "inference",
     "calibrate": "calibration",
+    "catalog": "catalogue",
     "compare_real_and_simulated": "plot",
     "credible_interval": "inference",
     "demo_observation": "demo",
+    "elongated": "psf",
+    "epic_psf": "psf",
     "example_field": "demo",
     "draw_parameters": "mock",
     "expected_counts": "expected",
@@ -63,6 +74,7 @@ _WHERE = {
     "hdi": "inference",
     "iter_fits": "inference",
     "marginal": "inference",
+    "mock_field": "fieldmock",
     "mode": "inference",
     "model_graph": "graph",
     "play_widget": "play",
@@ -77,12 +89,18 @@ _WHERE = {
 
 __all__ = [
     "PSF",
+    "BetaModel",
     "Check",
     "DataWarning",
+    "Field",
+    "FieldSource",
     "FitSummary",
     "GaussianPSF",
+    "ImagePSF",
     "InputError",
+    "KingPSF",
     "ModelGraph",
+    "MoffatPSF",
     "Observation",
     "PriorCheck",
     "Priors",
@@ -90,10 +108,13 @@ __all__ = [
     "StampPosterior",
     "best_fit",
     "calibrate",
+    "catalog",
     "compare_real_and_simulated",
     "credible_interval",
     "demo_observation",
     "draw_parameters",
+    "elongated",
+    "epic_psf",
     "example_field",
     "expected_counts",
     "fit",
@@ -103,6 +124,7 @@ __all__ = [
     "hdi",
     "iter_fits",
     "marginal",
+    "mock_field",
     "mode",
     "model_graph",
     "play_widget",

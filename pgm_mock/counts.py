@@ -10,7 +10,7 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num
 from numpyro.distributions import constraints
 
-from .expected import PointSource
+from .expected import Factors
 from .poisson import poisson
 
 _TOGETHER = 8
@@ -48,6 +48,7 @@ class PixelList(NamedTuple):
 
 
 MANY_PHOTONS = 1024
+_FEW_PRODUCTS = 4
 
 
 def list_counts(counts: np.ndarray, length: int | None = None, *, longest: bool = False) -> PhotonList | PixelList:
@@ -102,7 +103,7 @@ class PoissonImage(dist.Distribution):
         self,
         mean_counts: Float[Array, "*batch ny nx"],
         exposed: Bool[Array, "ny nx"],
-        source: PointSource | None = None,
+        source: Factors | None = None,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -147,7 +148,8 @@ class PoissonImage(dist.Distribution):
 
         \[ \sum_i \ln \mu_{k(i)} - \sum_k \mu_k - \sum_k \ln N_k! \]
 
-        With a PSF in factors the second sum is F g_y' T g_x + b sum(T), and no image is ever made.
+        With a PSF in factors the second sum is that of F g_y' T g_x and b sum(T), and no image is made; where there are
+        many products, one matrix product makes the image of the light for less than the photons' own sums would cost.
         """
         row, column = jnp.asarray(listed.row), jnp.asarray(listed.column)
         means: Any
@@ -155,14 +157,23 @@ class PoissonImage(dist.Distribution):
             means = _pick(self.mean_counts, row, column)
             total = jnp.sum(jnp.where(self.exposed, self.mean_counts, 0.0))
         else:
-            exposure = jnp.asarray(self.source.exposure)
-            flux, background = jnp.asarray(self.source.flux), jnp.asarray(self.source.background)
             # Without the barrier XLA computes the profiles anew for each photon instead of once for each column.
-            profiles = self.source.profile_x, self.source.profile_y
-            profile_x, profile_y = jax.lax.optimization_barrier(profiles)
-            light = flux * _pick(profile_y, row) * _pick(profile_x, column)
-            means = _pick(exposure, row, column) * (light + background)
-            total = flux * jnp.sum((profile_y @ exposure) * profile_x) + background * jnp.sum(exposure)
+            columns, rows, growth = jax.lax.optimization_barrier(
+                (self.source.columns, self.source.rows, self.source.growth)
+            )
+            source = self.source._replace(columns=columns, rows=rows, growth=growth)
+            exposure = jnp.asarray(source.exposure)
+            if len(rows) <= _FEW_PRODUCTS:
+                each = _pick_each(rows, row) * _pick_each(columns, column)
+                light, from_sources = jnp.sum(source.fluxes[:, None] * each, axis=0), source.light()
+            else:
+                image = (source.fluxes[:, None] * rows).T @ columns
+                light, from_sources = _pick(image, row, column), jnp.sum(exposure * image)
+            sky = jnp.asarray(source.background)
+            if growth is not None:
+                sky = sky * _pick(growth[0], column) * _pick(growth[1], row)
+            means = _pick(exposure, row, column) * (light + sky)
+            total = from_sources + source.sky()
         number = jnp.asarray(listed.number, means.dtype)
         means = jnp.where(number > 0, means, 1.0)
         logs = _sum_of_logs(means) if isinstance(listed, PhotonList) else jnp.sum(number * jnp.log(means))
@@ -186,3 +197,7 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 def _pick(values: Array, *index: Array) -> Array:
     """values[index] for indices that are known to lie inside, without the checks that would cost more than the rest."""
     return values.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
+def _pick_each(profiles: Float[Array, "r n"], index: Array) -> Float[Array, "r photons"]:
+    return jax.vmap(lambda profile: _pick(profile, index))(profiles)

@@ -1,14 +1,19 @@
 """The expected-counts image: the one deterministic function of the model."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, Num
 
-from .psf import PSF, GaussianPSF
+from .errors import InputError
+from .psf import PSF, GaussianPSF, KingPSF
+
+_UNROLLED = 16
+"""So many products are multiplied out one by one inside whatever uses the image; more are one matrix product."""
 
 
 @jax.jit
@@ -22,11 +27,17 @@ def expected_counts(
     flux: Num[ArrayLike, ""],
     background: Num[ArrayLike, ""],
     psf_width: Num[ArrayLike, ""],
+    psf_slope: Num[ArrayLike, ""] | None = None,
+    background_dx: Num[ArrayLike, ""] | None = None,
+    background_dy: Num[ArrayLike, ""] | None = None,
+    neighbour_x: Num[ArrayLike, " m"] | None = None,
+    neighbour_y: Num[ArrayLike, " m"] | None = None,
+    neighbour_flux: Num[ArrayLike, " m"] | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> Float[Array, "ny nx"]:
-    r"""Expected counts in each pixel of an exposed image of one point source on a uniform background.
+    r"""Expected counts in each pixel of an exposed image of a point source, its neighbours, and the background.
 
-    \[ \mu_k = t_k (F P_k(x_0, y_0, \sigma) + b) \]
+    \[ \mu_k = t_k (F P_k(x_0, y_0, \sigma) + \sum_j F_j P_k(x_j, y_j, \sigma) + b e^{g \cdot (r_k - \bar r)}) \]
 
     Args:
         exposure: exposure map t, vignetting included, shape (ny, nx) [s, or the unit of the map].
@@ -34,52 +45,126 @@ def expected_counts(
             (1, nx) and a column (ny, 1), which is faster where the PSF factorises.
         x_pos, y_pos: the source's position x_0, y_0 [FITS image pixels].
         flux: F, the source's counts per unit of exposure over the whole plane, not only over the image [count / s].
-        background: b, background per pixel [count / s / pixel].
+        background: b, background per pixel, in the middle of the image [count / s / pixel].
         psf_width: sigma, the width of the PSF [pixels].
+        psf_slope: of a King or Moffat profile, in place of the PSF's own.
+        background_dx, background_dy: g, gradient of the background's logarithm [1 / pixel]; None is a uniform one.
+        neighbour_x, neighbour_y, neighbour_flux: positions [FITS image pixels] and fluxes [count / s] of m other
+            sources in the image, which have the same PSF; None where there are none.
         psf: the family of the PSF.
 
     Returns:
         mu, shape (ny, nx) [count / pixel]; 0 where the exposure is 0.
     """
-    return jnp.asarray(exposure) * (flux * psf.pixel_fraction(x, y, x_pos, y_pos, psf_width) + background)
+    psf = with_slope(psf, psf_slope)
+    light = flux * psf.pixel_fraction(x, y, x_pos, y_pos, psf_width)
+    if neighbour_flux is not None:
+        each = jax.vmap(lambda nx, ny: psf.pixel_fraction(x, y, nx, ny, psf_width))(neighbour_x, neighbour_y)
+        light = light + jnp.tensordot(jnp.asarray(neighbour_flux), each, 1, precision=jax.lax.Precision.HIGHEST)
+    sky = background
+    if background_dx is not None or background_dy is not None:
+        sky = background * _growth(x, background_dx) * _growth(y, background_dy)
+    return jnp.asarray(exposure) * (light + sky)
 
 
-class PointSource(NamedTuple):
-    """A point source on a background whose PSF factorises: mean = exposure (flux · profile_y profile_x + background).
+def with_slope(psf: PSF, slope: Num[ArrayLike, ""] | None) -> PSF:
+    """Return a King or Moffat profile of another slope; None changes nothing.
+
+    Raises:
+        InputError: a slope for a PSF that has none.
+    """
+    if slope is None:
+        return psf
+    if not isinstance(psf, KingPSF):
+        raise InputError(f"psf_slope: expected a King or Moffat profile, found {type(psf).__name__}")
+    return replace(psf, slope=jnp.asarray(slope))
+
+
+def _growth(place: Num[ArrayLike, "*n"], gradient: Num[ArrayLike, ""] | None) -> Any:
+    here = jnp.asarray(place, float)
+    slope = jnp.asarray(0.0 if gradient is None else gradient)
+    return jnp.exp(slope * (here - jnp.mean(here)))
+
+
+class Factors(NamedTuple):
+    """Expected counts whose light is a sum of products: mean = exposure (sum_r flux_r rows_r columns_r + background).
 
     Attributes:
         exposure: shape (ny, nx).
-        profile_x: fraction of the light in each column, shape (nx,).
-        profile_y: fraction of the light in each row, shape (ny,).
-        flux, background: scalars.
+        fluxes: of each product, shape (r,).
+        columns: its profile in the columns, shape (r, nx).
+        rows: its profile in the rows, shape (r, ny).
+        background: a scalar.
+        growth: how the background grows along the columns (nx,) and the rows (ny,), or None where it is uniform.
     """
 
     exposure: Num[ArrayLike, "ny nx"]
-    profile_x: Float[Array, " nx"]
-    profile_y: Float[Array, " ny"]
-    flux: Num[ArrayLike, ""]
+    fluxes: Float[Array, " r"]
+    columns: Float[Array, "r nx"]
+    rows: Float[Array, "r ny"]
     background: Num[ArrayLike, ""]
+    growth: tuple[Float[Array, " nx"], Float[Array, " ny"]] | None = None
 
     def image(self, dtype: DTypeLike) -> Float[Array, "ny nx"]:
         """Multiply the factors out, in a precision of choice."""
-        exposure, columns, rows, flux, background = (jnp.asarray(factor, dtype) for factor in self)
+        exposure, fluxes, columns, rows, background = (jnp.asarray(factor, dtype) for factor in self[:5])
         # Without the barrier XLA computes the profiles anew for each pixel instead of once for each row and column.
-        columns, rows = jax.lax.optimization_barrier((columns, rows))
-        return exposure * (flux * rows[:, None] * columns + background)
+        columns, rows = jax.lax.optimization_barrier((columns, fluxes[:, None] * rows))
+        if len(rows) <= _UNROLLED:
+            light = rows[0][:, None] * columns[0]
+            for row, column in zip(rows[1:], columns[1:], strict=True):
+                light = light + row[:, None] * column
+        else:
+            light = jnp.matmul(rows.T, columns, precision=jax.lax.Precision.HIGHEST)
+        if self.growth is not None:
+            along, up = (jnp.asarray(factor, dtype) for factor in self.growth)
+            return exposure * (light + background * up[:, None] * along)
+        return exposure * (light + background)
+
+    def light(self) -> Float[Array, ""]:
+        """Sum of the expected counts of the sources over the image."""
+        return jnp.sum(self.fluxes * jnp.sum((self.rows @ jnp.asarray(self.exposure)) * self.columns, axis=1))
+
+    def sky(self) -> Float[Array, ""]:
+        """Sum of the expected counts of the background over the image."""
+        exposure = jnp.asarray(self.exposure)
+        if self.growth is None:
+            return jnp.asarray(self.background) * jnp.sum(exposure)
+        along, up = self.growth
+        return jnp.asarray(self.background) * (up @ exposure @ along)
 
 
-def point_source(
+def factors_of(
     exposure: Num[ArrayLike, "ny nx"],
     x: Num[ArrayLike, "#ny nx"],
     y: Num[ArrayLike, "ny #nx"],
     psf: PSF,
-    parameters: Mapping[str, Num[ArrayLike, ""]],
-) -> PointSource | None:
-    """Return the expected counts in factors; None where the PSF does not factorise or x and y are full ramps."""
+    parameters: Mapping[str, Num[ArrayLike, "..."]],
+) -> Factors | None:
+    """Return the expected counts in factors; None where the PSF has none or x and y are full ramps.
+
+    Args:
+        exposure, x, y, psf: as for `expected_counts`.
+        parameters: its other arguments, by name.
+    """
     if jnp.shape(x)[0] != 1 or jnp.shape(y)[1] != 1:
         return None
-    profiles = psf.profiles(x, y, parameters["x_pos"], parameters["y_pos"], parameters["psf_width"])
-    if profiles is None:
+    psf, width = with_slope(psf, parameters.get("psf_slope")), parameters["psf_width"]
+    own = psf.profiles(x, y, parameters["x_pos"], parameters["y_pos"], width)
+    if own is None:
         return None
-    profile_x, profile_y = profiles[0][0], profiles[1][:, 0]
-    return PointSource(exposure, profile_x, profile_y, parameters["flux"], parameters["background"])
+    nx, ny = jnp.shape(x)[1], jnp.shape(y)[0]
+    columns, rows = own[0].reshape(-1, nx), own[1].reshape(-1, ny)
+    fluxes = jnp.broadcast_to(jnp.asarray(parameters["flux"]), len(rows))
+    if "neighbour_flux" in parameters:
+        places = jnp.asarray(parameters["neighbour_x"]), jnp.asarray(parameters["neighbour_y"])
+        others: Any = jax.vmap(lambda x_pos, y_pos: psf.profiles(x, y, x_pos, y_pos, width))(*places)
+        columns = jnp.concatenate([columns, others[0].reshape(-1, nx)])
+        rows = jnp.concatenate([rows, others[1].reshape(-1, ny)])
+        theirs = jnp.asarray(parameters["neighbour_flux"])
+        fluxes = jnp.concatenate([fluxes, jnp.repeat(theirs, (len(rows) - len(fluxes)) // len(theirs))])
+    growth = None
+    slopes = parameters.get("background_dx"), parameters.get("background_dy")
+    if slopes != (None, None):
+        growth = _growth(jnp.asarray(x)[0], slopes[0]), _growth(jnp.asarray(y)[:, 0], slopes[1])
+    return Factors(exposure, fluxes, columns, rows, parameters["background"], growth)

@@ -10,16 +10,17 @@ import numpy as np
 
 from .errors import InputError
 from .files import replacing
-from .model import EXPECTED, OBSERVED, stamp_model
+from .model import EXPECTED, NEIGHBOURS, OBSERVED, stamp_model
 from .observation import Observation
-from .priors import SITES, Priors
+from .priors import ALL_SITES, Priors
 from .psf import PSF, GaussianPSF
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLATE = "pixel"
-_SYMBOLS = {name: site.symbol for name, site in SITES.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"}
+_INDEX = {NEIGHBOURS: "j", PLATE: "k"}
+_SYMBOLS = {name: site.symbol for name, site in ALL_SITES.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"}
 _SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv")
 
 
@@ -30,14 +31,19 @@ class ModelGraph:
     Attributes:
         parents: for each site, in the model's order, the sites that it depends on directly.
         distributions: for each site the name of its distribution; "Deterministic" for a function of its parents.
-        plate: the sites that exist once for each pixel.
+        plates: the sites that exist once for each pixel, and once for each neighbour where there are some.
         observed: the sites that are conditioned on.
     """
 
     parents: dict[str, tuple[str, ...]]
     distributions: dict[str, str]
-    plate: tuple[str, ...]
+    plates: dict[str, tuple[str, ...]]
     observed: tuple[str, ...]
+
+    @property
+    def plate(self) -> tuple[str, ...]:
+        """The sites that exist once for each pixel."""
+        return self.plates[PLATE]
 
     @property
     def edges(self) -> list[tuple[str, str]]:
@@ -52,7 +58,7 @@ class ModelGraph:
         relations = {
             "sample_sample": {name: list(parents) for name, parents in self.parents.items()},
             "sample_dist": self.distributions,
-            "plate_sample": {PLATE: list(self.plate)},
+            "plate_sample": {name: list(sites) for name, sites in self.plates.items()},
             "observed": list(self.observed),
         }
         return render_graph(generate_graph_specification(relations), render_distributions=True).source
@@ -60,7 +66,7 @@ class ModelGraph:
     def factorisation(self) -> str:
         """The joint probability as a product over the sites, in plain text."""
         each = {name: _factor(name, parents, str, " | ", ", ") for name, parents in self.parents.items()}
-        return f"p({', '.join(self.parents)}) = {self._product(each, ' ', 'prod_k [', ']')}"
+        return f"p({', '.join(self.parents)}) = {self._product(each, ' ', 'prod_{} [', ']')}"
 
     def latex(self) -> str:
         """The joint probability as a product over the sites, in LaTeX without dollar signs."""
@@ -68,16 +74,20 @@ class ModelGraph:
         for name, parents in self.parents.items():
             factor = _factor(name, parents, _SYMBOLS.__getitem__, r" \mid ", ", ")
             each[name] = factor.replace("p(", r"\delta(", 1) if self.distributions[name] == "Deterministic" else factor
-        symbols = [r"\{" + _SYMBOLS[n] + r"\}" if n in self.plate else _SYMBOLS[n] for n in self.parents]
-        return f"p({', '.join(symbols)}) = {self._product(each, r' \, ', r'\prod_k ', '')}"
+        many = {name for sites in self.plates.values() for name in sites}
+        symbols = [r"\{" + _SYMBOLS[name] + r"\}" if name in many else _SYMBOLS[name] for name in self.parents]
+        return f"p({', '.join(symbols)}) = {self._product(each, r' \, ', r'\prod_{} ', '')}"
 
     def _product(self, factors: dict[str, str], times: str, begin: str, end: str) -> str:
-        outside = [factor for name, factor in factors.items() if name not in self.plate]
-        inside = [factor for name, factor in factors.items() if name in self.plate]
-        return f"{times.join(outside)}{times}{begin}{times.join(inside)}{end}"
+        many = {name for sites in self.plates.values() for name in sites}
+        parts = [factor for name, factor in factors.items() if name not in many]
+        for plate, sites in self.plates.items():
+            inside = [factor for name, factor in factors.items() if name in sites]
+            parts.append(f"{begin.replace('{}', _INDEX[plate])}{times.join(inside)}{end}")
+        return times.join(parts)
 
     def plot(self) -> "Figure":
-        """Draw circles for the sites, dashed where deterministic, grey where observed, and a plate of pixels."""
+        """Draw circles for the sites, dashed where deterministic, grey where observed, and the plates."""
         from matplotlib.figure import Figure
 
         positions = self._layout()
@@ -87,7 +97,8 @@ class ModelGraph:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-0.7, width - 0.3), ylim=(-(depth - 1) - 1.05, 0.65), aspect="equal")
         axes.axis("off")
-        self._draw_plate(axes, positions)
+        for plate in self.plates:
+            self._draw_plate(axes, positions, plate)
         for parent, child in self.edges:
             _draw_arrow(axes, positions[parent], positions[child])
         for name, (x, y) in positions.items():
@@ -125,11 +136,12 @@ class ModelGraph:
         for name, parents in self.parents.items():
             layer[name] = 1 + max((layer[parent] for parent in parents), default=-1)
         widest = max(list(layer.values()).count(n) for n in set(layer.values()))
+        step = 1.15 * max(1.0, widest / 6)  # wide layers stand further apart, so that arrows pass between the nodes
         positions = {}
         for depth in sorted(set(layer.values())):
             names = [name for name in layer if layer[name] == depth]
             first = (widest - len(names)) / 2
-            positions.update({name: (first + n, 1.15 * depth) for n, name in enumerate(names)})
+            positions.update({name: (first + n, step * depth) for n, name in enumerate(names)})
         return positions
 
     def _draw_node(self, axes: Any, name: str, x: float, y: float) -> None:
@@ -144,16 +156,26 @@ class ModelGraph:
         label = name.replace("_", " ")
         axes.annotate(label, (x, y), textcoords="offset points", fontsize=9, color="0.25", zorder=5, **beside)
 
-    def _draw_plate(self, axes: Any, positions: dict[str, tuple[float, float]]) -> None:
+    def _draw_plate(self, axes: Any, positions: dict[str, tuple[float, float]], plate: str) -> None:
         from matplotlib.patches import FancyBboxPatch
 
-        inside = np.array([positions[name] for name in self.plate])
-        left, top = inside.min(axis=0) - np.array([0.6, 0.42])
-        right, bottom = inside.max(axis=0) + np.array([1.6, 0.5])
+        inside = np.array([positions[name] for name in self.plates[plate]])
+        # A pixel's sites have their names beside them, the others' stand above.
+        pixels = plate == PLATE
+        left, top = inside.min(axis=0) - np.array([0.6 if pixels else 0.44, 0.42 if pixels else 0.58])
+        right, bottom = inside.max(axis=0) + np.array([1.6 if pixels else 0.44, 0.5 if pixels else 0.55])
         box = FancyBboxPatch((left, -bottom), right - left, bottom - top, "round,pad=0,rounding_size=0.12")
         box.set(facecolor="none", edgecolor="0.45", linewidth=1.2)
         axes.add_patch(box)
-        axes.text(right - 0.08, -bottom + 0.1, "pixels $k$", ha="right", va="bottom", fontsize=9, color="0.25")
+        axes.text(
+            right - 0.08,
+            -bottom + 0.1,
+            "pixels $k$" if pixels else "neighbours $j$",
+            ha="right",
+            va="bottom",
+            fontsize=9,
+            color="0.25",
+        )
 
 
 def model_graph(
@@ -178,9 +200,14 @@ def model_graph(
     return ModelGraph(
         parents={name: tuple(parents) for name, parents in found["sample_sample"].items()},
         distributions=dict(found["sample_dist"]),
-        plate=(EXPECTED, OBSERVED),
+        plates=_plates(priors),
         observed=tuple(found["observed"]),
     )
+
+
+def _plates(priors: Priors) -> dict[str, tuple[str, ...]]:
+    plural = tuple(name for name in priors if ALL_SITES[name].plural)
+    return ({NEIGHBOURS: plural} if plural else {}) | {PLATE: (EXPECTED, OBSERVED)}
 
 
 def _factor(name: str, parents: tuple[str, ...], write: Any, given: str, comma: str) -> str:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,10 @@ from jaxtyping import Array, ArrayLike, Num
 
 from . import poisson
 from .errors import InputError
-from .expected import expected_counts, point_source
+from .expected import expected_counts, factors_of
 from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation, checked_exposure
-from .priors import SITES, Priors
+from .priors import ALL_SITES, SITES, Priors
 from .psf import PSF, GaussianPSF
 from .random import checked_seed, source_key
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 BLOCK_PIXELS = 1 << 21
 """Pixels that are simulated at once: enough to keep all cores busy, few enough to stay near the processor."""
 
+_IMAGES_TOGETHER = 50
+"""Expected images that are computed at once: one compiled program for any number."""
 
-def draw_parameters(priors: Priors, seed: int | None = None) -> dict[str, float]:
+
+def draw_parameters(priors: Priors, seed: int | None = None) -> dict[str, Any]:
     """Draw one value of each parameter from its prior.
 
     Args:
@@ -36,17 +39,17 @@ def draw_parameters(priors: Priors, seed: int | None = None) -> dict[str, float]
         seed: a whole number; None draws one.
 
     Returns:
-        The values by parameter, in the units of `Site`.
+        The values by parameter, in the units of `Site`; arrays of shape (m,) for m neighbours.
     """
     drawn = _draw_parameters(source_key(seed, "parameters"), priors)
-    return {name: float(drawn[name]) for name in SITES}
+    return {name: float(drawn[name]) if not drawn[name].ndim else np.asarray(drawn[name]) for name in priors}
 
 
 def generate_mock_image(
     exptime: Num[ArrayLike, "ny nx"],
     xs: Num[ArrayLike, "#ny nx"],
     ys: Num[ArrayLike, "ny #nx"],
-    pars: Mapping[str, float] | None = None,
+    pars: Mapping[str, Any] | None = None,
     *,
     priors: Priors | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
@@ -70,10 +73,10 @@ def generate_mock_image(
     """
     exposure = checked_exposure(exptime, "exptime")
     x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
-    if unknown := [name for name in pars or {} if name not in SITES]:
-        raise InputError(f"pars: expected {', '.join(SITES)}; found {', '.join(map(str, unknown))}")
+    if unknown := [name for name in pars or {} if name not in ALL_SITES]:
+        raise InputError(f"pars: expected {', '.join(ALL_SITES)}; found {', '.join(map(str, unknown))}")
     seed = checked_seed(seed)
-    if pars is not None and len(pars) == len(SITES):
+    if pars is not None and set(SITES) <= set(pars):
         parameters = dict(Priors(**pars))
     else:
         if priors is None:
@@ -149,7 +152,7 @@ def prior_predictive(
     key = source_key(seed, observation.name)
     drawn, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
     groups = {
-        "prior": {name: drawn[name][None] for name in SITES},
+        "prior": {name: drawn[name][None] for name in priors},
         "prior_predictive": {OBSERVED: counts[None]},
     }
     return data_tree(groups, observation)
@@ -157,15 +160,24 @@ def prior_predictive(
 
 def expected_images(
     observation: Observation,
-    draws: Mapping[str, Num[ArrayLike, " n"]],
+    draws: Mapping[str, np.ndarray],
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> np.ndarray:
     """Compute the expected counts at each of n points, shape (n, ny, nx)."""
+    arrays = observation.exposure, observation.columns, observation.rows
+    number = len(draws["flux"])
+    size = min(_IMAGES_TOGETHER, number)
+    padded = {name: np.concatenate([each, np.repeat(each[:1], -number % size, axis=0)]) for name, each in draws.items()}
+    blocks = []
+    for first in range(0, number, size):
+        block = {name: jnp.asarray(each[first : first + size], float) for name, each in padded.items()}
+        blocks.append(np.asarray(_expected_images(*arrays, block, psf), float))
+    return np.concatenate(blocks)[:number]
 
-    def image(parameters: dict[str, Array]) -> Array:
-        return expected_counts(observation.exposure, observation.columns, observation.rows, psf=psf, **parameters)
 
-    return np.asarray(jax.vmap(image)({name: jnp.asarray(each, float) for name, each in draws.items()}), float)
+@jax.jit
+def _expected_images(exposure: Array, x: Array, y: Array, draws: dict[str, Array], psf: PSF) -> Array:
+    return jax.vmap(lambda parameters: expected_counts(exposure, x, y, psf=psf, **parameters))(draws)
 
 
 def simulate(
@@ -193,7 +205,7 @@ def simulate(
     blocks = [run(0)]
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as threads:
         blocks += threads.map(run, range(1, -(-num_samples // size)))
-    return {name: np.concatenate([block[name] for block in blocks]) for name in SITES}, counts
+    return {name: np.concatenate([block[name] for block in blocks]) for name in priors}, counts
 
 
 @jax.jit
@@ -202,7 +214,7 @@ def _draw_parameters(key: Array, priors: Priors) -> dict[str, Array]:
     one_pixel = jnp.ones((1, 1))
     seeded = numpyro.handlers.seed(numpyro.handlers.block(stamp_model, hide=[OBSERVED, EXPECTED]), key)
     trace = numpyro.handlers.trace(seeded).get_trace(one_pixel, one_pixel, one_pixel, priors, one_pixel)
-    return {name: jnp.asarray(trace[name]["value"], float) for name in SITES}
+    return {name: jnp.asarray(trace[name]["value"], float) for name in priors}
 
 
 @partial(jax.jit, static_argnames="size")
@@ -219,7 +231,7 @@ def _mean_counts(exposure: Array, x: Array, y: Array, parameters: dict[str, Arra
 
 def _mean_image(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
     """Expected counts to single precision, which is what the counts are drawn with; the factors are made in full."""
-    source = point_source(exposure, x, y, psf, parameters)
+    source = factors_of(exposure, x, y, psf, parameters)
     if source is None:
         return expected_counts(exposure, x, y, psf=psf, **parameters)
     return source.image(jnp.float32)

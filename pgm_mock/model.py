@@ -1,17 +1,20 @@
 """The probabilistic graphical model: the only place that draws anything."""
 
+from contextlib import nullcontext
+
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import ArrayLike, Num
 
 from .counts import PhotonList, PixelList, PoissonImage
-from .expected import expected_counts, point_source
-from .priors import Priors
+from .expected import expected_counts, factors_of
+from .priors import ALL_SITES, Prior, Priors
 from .psf import PSF, GaussianPSF
 
 OBSERVED = "counts"
 EXPECTED = "expected_counts"
+NEIGHBOURS = "neighbour"
 
 
 def stamp_model(
@@ -23,9 +26,10 @@ def stamp_model(
     *,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> Num[ArrayLike, "ny nx"] | PhotonList | PixelList:
-    """One point source on a uniform background, seen through an exposure map and counted.
+    """One point source on a background, and its neighbours, seen through an exposure map and counted.
 
-    Without `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
+    The background is uniform, and there are no neighbours, unless the priors have the parameters for them. Without
+    `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
 
     Args:
         exposure: exposure map, shape (ny, nx) [s, or the unit of the map].
@@ -37,12 +41,16 @@ def stamp_model(
     Returns:
         The counts, drawn, of shape (ny, nx), or observed, as they were given.
     """
-    parameters = {
-        name: numpyro.sample(name, prior)
-        if isinstance(prior, dist.Distribution)
-        else numpyro.deterministic(name, prior)
-        for name, prior in priors.items()
-    }
+    parameters = {name: _site(name, prior) for name, prior in priors.items() if not ALL_SITES[name].plural}
+    with numpyro.plate(NEIGHBOURS, priors.neighbours) if priors.neighbours else nullcontext():
+        parameters |= {name: _site(name, prior) for name, prior in priors.items() if ALL_SITES[name].plural}
     mean_counts = numpyro.deterministic(EXPECTED, expected_counts(exposure, x, y, psf=psf, **parameters))
-    factors = point_source(exposure, x, y, psf, parameters) if isinstance(counts, (PhotonList, PixelList)) else None
+    factors = factors_of(exposure, x, y, psf, parameters) if isinstance(counts, (PhotonList, PixelList)) else None
     return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, factors), obs=counts)
+
+
+def _site(name: str, prior: Prior) -> Num[ArrayLike, "..."]:
+    """Draw a parameter, or name its fixed value."""
+    if isinstance(prior, dist.Distribution):
+        return numpyro.sample(name, prior)
+    return numpyro.deterministic(name, prior)

@@ -14,11 +14,12 @@ import numpy as np
 import numpyro.distributions as dist
 
 from .errors import InputError
+from .psf import PSF
 
 if TYPE_CHECKING:
     from .observation import Observation
 
-type Prior = dist.Distribution | float
+type Prior = dist.Distribution | float | np.ndarray
 
 
 class Site(NamedTuple):
@@ -30,6 +31,7 @@ class Site(NamedTuple):
         unit: in words; "flux" stands for the flux unit of the observation.
         positive: whether only values ≥ 0 make sense.
         meaning: in words.
+        plural: whether there is one for each neighbour.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Site(NamedTuple):
     unit: str
     positive: bool
     meaning: str
+    plural: bool = False
 
 
 SITES: dict[str, Site] = {
@@ -50,7 +53,21 @@ SITES: dict[str, Site] = {
     )
 }
 """The model's parameters, in the order in which it draws them."""
+EXTRA_SITES: dict[str, Site] = {
+    site.name: site
+    for site in (
+        Site("psf_slope", r"\alpha", "1", True, "slope of a King or Moffat profile"),
+        Site("background_dx", "g_x", "1 / pixel", False, "gradient of the background's logarithm along the columns"),
+        Site("background_dy", "g_y", "1 / pixel", False, "gradient of the background's logarithm along the rows"),
+        Site("neighbour_x", "x_j", "pixel", False, "the neighbours' columns, FITS image coordinates", True),
+        Site("neighbour_y", "y_j", "pixel", False, "the neighbours' rows, FITS image coordinates", True),
+        Site("neighbour_flux", "F_j", "flux", True, "the neighbours' fluxes", True),
+    )
+}
+"""Parameters that the model has only where priors for them are given."""
+ALL_SITES = SITES | EXTRA_SITES
 
+_NEIGHBOUR_SITES = 3
 _CENTRE = re.compile(r"\s*cent(?:er|re)\s*(?:([+-])\s*([0-9.eE+-]+))?\s*")
 
 
@@ -63,44 +80,60 @@ class Priors(Mapping[str, Prior]):
     """
 
     def __init__(self, **priors: Prior) -> None:
-        """Take one prior for each parameter.
+        """Take one prior for each parameter of `SITES`, and for those of `EXTRA_SITES` that the model is to have.
+
+        The neighbours' are distributions of batch shape (m,), or fixed arrays of that shape, for m other sources.
 
         Raises:
             InputError: a parameter is unknown or missing, a distribution is not a scalar continuous one, or it
                 reaches values below 0 where there can be none.
         """
         missing = [name for name in SITES if name not in priors]
-        unknown = [name for name in priors if name not in SITES]
+        unknown = [name for name in priors if name not in ALL_SITES]
         if missing or unknown:
             raise InputError(f"priors: expected {', '.join(SITES)}; missing {missing}, unknown {unknown}")
-        self._priors = {name: _checked(SITES[name], priors[name]) for name in SITES}
+        self._priors = {name: _checked(site, priors[name]) for name, site in ALL_SITES.items() if name in priors}
+        shapes = {
+            name: one_shape(self._priors[name]) for name, site in ALL_SITES.items() if site.plural and name in priors
+        }
+        if shapes and (len(shapes) < _NEIGHBOUR_SITES or len(set(shapes.values())) > 1):
+            raise InputError(f"priors: expected position and flux for as many neighbours each, found shapes {shapes}")
 
     @classmethod
-    def default(cls, observation: "Observation", x: float | None = None, y: float | None = None) -> Self:
+    def default(
+        cls, observation: "Observation", x: float | None = None, y: float | None = None, psf: PSF | None = None
+    ) -> Self:
         r"""Wide priors made from the exposure map and the position alone, never from the counts.
 
         With t the median of the positive exposures in the image: x_pos, y_pos ~ Normal(x or y, 2 pixels);
         flux ~ LogNormal(ln(30 / t), 2), that is 30 counts within a factor of 7 (68 %) or 50 (95 %);
         background ~ LogNormal(ln(0.1 / t), 1.5), 0.1 count per pixel within a factor of 4.5 (68 %) or 20 (95 %);
-        psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %).
+        psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %), or about the PSF's own typical width.
 
         Args:
             observation: the stamp or image.
             x, y: the position asked for [FITS image pixels]; by default the middle of the image.
+            psf: the family of the PSF; by default a Gaussian.
         """
         centre = _position(observation, x, y)
+        width, spread = (1.5, 0.5) if psf is None else (float(psf.typical_width), psf.width_spread)
         typical = float(np.median(observation.exposure[observation.exposure > 0]))
         return cls(
             x_pos=dist.Normal(centre[0], 2.0),
             y_pos=dist.Normal(centre[1], 2.0),
             flux=dist.LogNormal(math.log(30.0 / typical), 2.0),
             background=dist.LogNormal(math.log(0.1 / typical), 1.5),
-            psf_width=dist.LogNormal(math.log(1.5), 0.5),
+            psf_width=dist.LogNormal(math.log(width), spread) if spread else width,
         )
 
     @classmethod
     def read(
-        cls, path: str | os.PathLike[str], observation: "Observation", x: float | None = None, y: float | None = None
+        cls,
+        path: str | os.PathLike[str],
+        observation: "Observation",
+        x: float | None = None,
+        y: float | None = None,
+        psf: PSF | None = None,
     ) -> Self:
         """Read priors from a TOML file; parameters that it does not name keep their default.
 
@@ -123,7 +156,7 @@ class Priors(Mapping[str, Prior]):
         centre = dict(zip(("x_pos", "y_pos"), _position(observation, x, y), strict=True))
         try:
             priors = {name: _from_table(name, table, centre.get(name)) for name, table in tables.items()}
-            return cls.default(observation, x, y).replace(**priors)
+            return cls.default(observation, x, y, psf).replace(**priors)
         except InputError as error:
             raise InputError(f"{os.fspath(path)}: {error}") from error
 
@@ -135,6 +168,16 @@ class Priors(Mapping[str, Prior]):
     def free(self) -> dict[str, dist.Distribution]:
         """The distributions of the parameters that are not fixed."""
         return {name: prior for name, prior in self._priors.items() if isinstance(prior, dist.Distribution)}
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers are free: each neighbour counts."""
+        return sum(math.prod(prior.batch_shape) for prior in self.free.values())
+
+    @property
+    def neighbours(self) -> int:
+        """How many other sources the model has."""
+        return math.prod(one_shape(self._priors["neighbour_flux"])) if "neighbour_flux" in self._priors else 0
 
     def check_free(self) -> None:
         """Raise InputError where there is nothing to infer."""
@@ -159,7 +202,8 @@ class Priors(Mapping[str, Prior]):
         Raises:
             InputError: words that are not those of a distribution with numbers as its arguments, or of a number.
         """
-        return cls(**{name: _parse(name, described.get(name, "nothing")) for name in SITES})
+        names = [name for name in ALL_SITES if name in SITES or name in described]
+        return cls(**{name: _parse(name, described.get(name, "nothing")) for name in names})
 
     def __getitem__(self, name: str) -> Prior:
         return self._priors[name]
@@ -180,13 +224,14 @@ class Priors(Mapping[str, Prior]):
         program's key in a cache on disk.
         """
         leaves, structures = zip(*map(_flatten, self._priors.values()), strict=True)
-        return leaves, structures
+        return leaves, (tuple(self._priors), structures)
 
     @classmethod
-    def tree_unflatten(cls, structures: tuple[Any, ...], leaves: tuple[Any, ...]) -> Self:
+    def tree_unflatten(cls, aux: tuple[tuple[str, ...], tuple[Any, ...]], leaves: tuple[Any, ...]) -> Self:
         """Take them back unchecked: JAX also puts placeholders there."""
         priors = object.__new__(cls)
-        priors._priors = dict(zip(SITES, map(_unflatten, structures, leaves), strict=True))
+        names, structures = aux
+        priors._priors = dict(zip(names, map(_unflatten, structures, leaves), strict=True))
         return priors
 
 
@@ -223,6 +268,8 @@ def _build(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         arguments = {str(keyword.arg): _build(keyword.value) for keyword in node.keywords}
         return getattr(dist, node.func.id)(**arguments)
+    if isinstance(node, ast.List):
+        return np.array(ast.literal_eval(node), float)
     return float(ast.literal_eval(node))
 
 
@@ -234,8 +281,8 @@ def _position(observation: "Observation", x: float | None, y: float | None) -> t
 def _checked(site: Site, prior: Any) -> Prior:
     """Return a usable prior, or raise InputError that says what it should have been."""
     if isinstance(prior, dist.Distribution):
-        if prior.batch_shape or prior.event_shape:
-            raise InputError(f"{site.name}: expected a prior of one number, found shape {prior.shape()}")
+        if len(prior.batch_shape) != site.plural or prior.event_shape:
+            raise InputError(f"{site.name}: expected a prior of {_numbers(site)}, found shape {prior.shape()}")
         if prior.support is None or prior.support.is_discrete or isinstance(prior, dist.Delta):
             raise InputError(
                 f"{site.name}: expected a continuous prior, or a plain number for a fixed value, "
@@ -247,13 +294,28 @@ def _checked(site: Site, prior: Any) -> Prior:
                 f"TruncatedNormal(low=0), found {_describe(prior)}"
             )
         return prior
-    if isinstance(prior, (bool, str, bytes)) or np.ndim(prior) or not np.isreal(prior):
-        raise InputError(f"{site.name}: expected a distribution or a number, found {prior!r}")
-    value = float(prior)
-    if not math.isfinite(value) or (site.positive and value < 0) or (site.name == "psf_width" and value == 0):
+    if isinstance(prior, (bool, str, bytes)) or np.ndim(prior) != site.plural or not np.all(np.isreal(prior)):
+        raise InputError(
+            f"{site.name}: expected a distribution or {_numbers(site).replace('one', 'a')}, found {prior!r}"
+        )
+    value = np.asarray(prior, float)
+    if not np.all(np.isfinite(value)) or np.any(value < _least(site)) or (site.name == "psf_width" and value == 0):
         least = "> 0" if site.name == "psf_width" else "≥ 0" if site.positive else "finite"
-        raise InputError(f"{site.name}: expected a value {least}, found {value:g}")
-    return value
+        raise InputError(f"{site.name}: expected a value {least}, found {_write(value)}")
+    return value if site.plural else float(value)
+
+
+def _numbers(site: Site) -> str:
+    return "as many numbers as neighbours" if site.plural else "one number"
+
+
+def _least(site: Site) -> float:
+    return 0.0 if site.positive else -math.inf
+
+
+def one_shape(prior: Prior) -> tuple[int, ...]:
+    """Return the shape of one draw: () or (m,) for m neighbours."""
+    return tuple(prior.batch_shape) if isinstance(prior, dist.Distribution) else np.shape(prior)
 
 
 def _is_positive(support: Any) -> bool:
@@ -266,16 +328,24 @@ def _is_positive(support: Any) -> bool:
 
 def _describe(prior: Any) -> str:
     if not isinstance(prior, dist.Distribution):
-        return f"{float(prior):.9g}" if np.ndim(prior) == 0 else repr(prior)
+        return _write(prior)
     names = [name for name in prior.arg_constraints if name != "validate_args"]
     base = [f"base_dist={_describe(prior.base_dist)}"] if hasattr(prior, "base_dist") and "loc" not in names else []
-    return f"{type(prior).__name__}({', '.join(base + [f'{n}={float(getattr(prior, n)):.9g}' for n in names])})"
+    return f"{type(prior).__name__}({', '.join(base + [f'{n}={_write(getattr(prior, n))}' for n in names])})"
+
+
+def _write(value: Any) -> str:
+    """Write a number, or a list of numbers."""
+    if np.ndim(value) == 0:
+        return f"{float(value):.9g}"
+    return f"[{', '.join(map(_write, value))}]"
 
 
 def _from_table(name: str, table: Any, centre: float | None) -> Prior:
     """Make a prior from its TOML table."""
-    if name not in SITES:
-        raise InputError(f"[{name}]: expected a table named {', '.join(SITES)}")
+    if name not in ALL_SITES or ALL_SITES[name].plural:
+        names = [site.name for site in ALL_SITES.values() if not site.plural]
+        raise InputError(f"[{name}]: expected a table named {', '.join(names)}")
     if not isinstance(table, dict) or ("dist" in table) == ("value" in table):
         raise InputError(f'[{name}]: expected either dist = "..." with its arguments or value = ..., found {table}')
     arguments = {key: _number(name, key, entry, centre) for key, entry in table.items() if key != "dist"}

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError
-from .model import OBSERVED
+from .model import NEIGHBOURS, OBSERVED
 from .observation import Observation
-from .priors import SITES, Priors
+from .priors import ALL_SITES, EXTRA_SITES, SITES, Priors
 
 if TYPE_CHECKING:
     import xarray
 
+_NEIGHBOUR_DIMENSION = {name: [NEIGHBOURS] for name, site in EXTRA_SITES.items() if site.plural}
 _PACKAGES = ("pgm-mock", "numpyro", "jax", "arviz", "astropy", "numpy")
 
 
@@ -42,7 +43,7 @@ def data_tree(
     tree = from_dict(
         everything,
         coords=coordinates,
-        dims={OBSERVED: ["y", "x"], "exposure": ["y", "x"]},
+        dims={OBSERVED: ["y", "x"], "exposure": ["y", "x"]} | _NEIGHBOUR_DIMENSION,
         attrs={"/": provenance() | dict(attrs or {})},
     )
     for group in tree.children.values():
@@ -80,7 +81,7 @@ def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
         unit_source="as fitted",
         name=attrs["name"],
     )
-    return stamp, Priors.parse({name: str(attrs[f"prior_{name}"]) for name in SITES})
+    return stamp, Priors.parse({name: str(attrs[f"prior_{name}"]) for name in ALL_SITES if f"prior_{name}" in attrs})
 
 
 def provenance() -> dict[str, str]:
@@ -92,7 +93,7 @@ def label_parameter(variable: "xarray.DataArray", name: str, observation: Observ
     """Give a parameter's values their unit and meaning."""
     from astropy import units
 
-    site, flux = SITES[name], observation.flux_unit
+    site, flux = ALL_SITES[name], observation.flux_unit
     unit_of = {"flux": flux, "flux / pixel": (units.Unit(flux) / units.pix).to_string()}
     variable.attrs.update(units=unit_of.get(site.unit, site.unit), long_name=site.meaning)
 
@@ -100,7 +101,7 @@ def label_parameter(variable: "xarray.DataArray", name: str, observation: Observ
 def _label(group: "xarray.DataTree", observation: Observation) -> None:
     """Give each known variable its unit and meaning."""
     for name, variable in group.data_vars.items():
-        if str(name) in SITES:
+        if str(name) in ALL_SITES:
             label_parameter(variable, str(name), observation)
         elif name == OBSERVED:
             variable.attrs.update(units="ct / pix", long_name="counts")
@@ -126,3 +127,13 @@ def values(tree: "xarray.DataTree", group: str, name: str) -> np.ndarray:
 def posterior_means(posterior: "xarray.DataTree") -> dict[str, float]:
     """The posterior mean of each parameter."""
     return {name: float(np.mean(values(posterior, "posterior", name))) for name in SITES}
+
+
+def flat_draws(tree: "xarray.DataTree", group: str = "posterior") -> dict[str, np.ndarray]:
+    """All draws of each parameter that the group has, shape (n,), or (n, m) for m neighbours."""
+    found = {}
+    for name in ALL_SITES:
+        if name in tree[group].data_vars:
+            drawn = values(tree, group, name)
+            found[name] = drawn.reshape(-1, *drawn.shape[2:])
+    return found

@@ -66,10 +66,7 @@ def without_total(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]
     sound = PoissonImage._log_prob_of_list
 
     def broken(self, listed):
-        source = self.source
-        exposure = jnp.asarray(source.exposure)
-        total = source.flux * jnp.sum((source.profile_y @ exposure) * source.profile_x)
-        return sound(self, listed) + total + source.background * jnp.sum(exposure)
+        return sound(self, listed) + self.source.light() + self.source.sky()
 
     PoissonImage._log_prob_of_list = broken
     try:

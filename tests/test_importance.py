@@ -307,7 +307,7 @@ def test_upper_limit_is_a_grids(stamp, priors):
 
 def test_detectable_flux_is_detected_as_often_as_it_says():
     """Simulate the test: counts above the threshold, for the flux that is said to be detected in 95 % of cases."""
-    limit = UpperLimit(*map(jnp.asarray, (0.0, 1e-5, 9000.0, 400_000.0)))
+    limit = UpperLimit(*map(jnp.asarray, (0.0, 1e-5, 9000.0, 400_000.0, 0.0)))
     flux = detectable_flux(limit, false_alarm=1e-3)
     rng = np.random.default_rng(0)
     threshold = next(n for n in range(100) if stats.poisson.sf(n - 1, 4.0) <= 1e-3)

@@ -15,14 +15,16 @@ PACKAGE = Path(pgm_mock.__file__).parent
 LEVELS = [
     {"errors"},
     {"files", "resources", "random"},
-    {"threefry", "psf", "fitsimage", "units"},
+    {"threefry", "fitsimage", "units"},
+    {"psf"},
     {"poisson", "expected", "observation"},
     {"priors", "counts", "regions"},
     {"model"},
     {"results"},
-    {"mock", "inference"},
+    {"mock", "inference", "fieldmock"},
     {"calibration", "checks"},
     {"summary", "graph", "plot", "play", "demo", "download"},
+    {"catalogue"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..expected import expected_counts, point_source
+from ..expected import expected_counts, factors_of
 from ..inference import StampPosterior
 from ..inference.program import call
 from ..inference.unconstrained import Data, Point, given
-from ..priors import SITES, Priors
+from ..priors import ALL_SITES, Priors
 from ..psf import PSF
 
 SOURCE_COUNTS, LOG_LIKELIHOOD = "source_counts", "log_likelihood"
@@ -37,7 +37,8 @@ class Ranks(NamedTuple):
 
 def rank_names(priors: Priors) -> list[str]:
     """The free parameters, and the two other quantities."""
-    return [*priors.free, SOURCE_COUNTS, LOG_LIKELIHOOD]
+    single = [name for name in priors.free if not ALL_SITES[name].plural]
+    return [*single, SOURCE_COUNTS, LOG_LIKELIHOOD]
 
 
 def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf: PSF) -> Ranks:
@@ -50,17 +51,17 @@ def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf
         psf: that it was simulated with.
     """
     if posterior.weighted:
-        draws = {name: posterior.weighted[name].ravel() for name in SITES}
+        draws = {name: posterior.weighted[name][0] for name in posterior.priors}
         weights = np.exp(posterior.weighted["log_weight"].ravel())
         weights = weights / weights.sum()
         resolution = float(np.sum(weights**2))
     else:
-        draws = {name: np.asarray(posterior.draws[name]).ravel() for name in SITES}
+        draws = {name: _flat(posterior.draws[name]) for name in posterior.priors}
         weights = np.full(len(draws["flux"]), 1.0 / len(draws["flux"]))
         resolution = 1.0 / _effective(posterior)
-    together = {name: np.append(values, truth[name]) for name, values in draws.items()}
+    together = {name: np.concatenate([values, np.asarray(truth[name])[None]]) for name, values in draws.items()}
     counts, log_likelihood = (np.asarray(each) for each in call(_quantities, together, data, posterior.priors, psf))
-    values = {name: together[name] for name in posterior.priors.free}
+    values = {name: together[name] for name in posterior.priors.free if not ALL_SITES[name].plural}
     values |= {SOURCE_COUNTS: counts, LOG_LIKELIHOOD: log_likelihood}
     found: dict[str, list[float]] = {}
     for name, all_values in values.items():
@@ -74,6 +75,11 @@ def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf
     return Ranks(rank, true_values, means, sds, resolution)
 
 
+def _flat(draws: np.ndarray) -> np.ndarray:
+    """Put the chains one after the other."""
+    return np.asarray(draws).reshape(-1, *np.shape(draws)[2:])
+
+
 def _effective(posterior: StampPosterior) -> float:
     """The smallest effective sample size of a chain's parameters; all draws where they are independent."""
     if posterior.method != "nuts":
@@ -83,7 +89,7 @@ def _effective(posterior: StampPosterior) -> float:
     varying = {name: values for name, values in posterior.draws.items() if np.ptp(values) > 0}
     with np.errstate(invalid="ignore", divide="ignore"):
         found = ess(from_dict({"posterior": varying})["posterior"].to_dataset())
-    smallest = float(np.min([float(found[name]) for name in varying], initial=np.inf))
+    smallest = float(np.min([np.min(found[name].values) for name in varying], initial=np.inf))
     return max(1.0, smallest) if np.isfinite(smallest) else 1.0
 
 
@@ -95,12 +101,13 @@ def _quantities(
     exposure = jnp.asarray(data.exposure)
 
     def at_one(one: Point) -> tuple[Array, Array]:
-        factors = point_source(exposure, data.x, data.y, psf, one)
+        own = {name: value for name, value in one.items() if not name.startswith("neighbour")}
+        factors = factors_of(exposure, data.x, data.y, psf, own)
         if factors is None:
-            dark = expected_counts(exposure, data.x, data.y, psf=psf, **(one | {"background": jnp.zeros(())}))
+            dark = expected_counts(exposure, data.x, data.y, psf=psf, **(own | {"background": jnp.zeros(())}))
             counts = jnp.sum(dark)
         else:
-            counts = one["flux"] * jnp.sum((factors.profile_y @ exposure) * factors.profile_x)
+            counts = factors.light()
         return counts, given(one, data, priors, psf).log_likelihood
 
     return jax.vmap(at_one)(parameters)

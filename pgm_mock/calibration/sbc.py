@@ -17,7 +17,7 @@ from ..inference import StampPosterior, iter_fits
 from ..inference.unconstrained import Data
 from ..mock import simulate
 from ..observation import Observation
-from ..priors import SITES, Priors
+from ..priors import Priors
 from ..psf import PSF, GaussianPSF
 from ..random import checked_seed, source_key
 from ..results import provenance
@@ -109,7 +109,7 @@ def calibrate(
     )
     for posterior, stamp in zip(bar, stamps(first), strict=True):
         number = store.done
-        true = {name: float(truth[name][number]) for name in SITES}
+        true = {name: values[number] for name, values in truth.items()}
         store.add(ranks_of(posterior, Data.of(stamp), true, psf), posterior)
     found = add_tests(store.dataset())
     found.attrs |= settings | provenance()

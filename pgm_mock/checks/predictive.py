@@ -6,7 +6,6 @@ its own fit, as the observed one's is (the parametric bootstrap of a fitted stat
 2000 on why it is needed): under the model the p-values are then nearly uniform.
 """
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,14 +14,14 @@ import numpy as np
 from scipy import stats
 
 from ..errors import InputError
-from ..inference.best import best_fits
+from ..inference.refit import refit
 from ..mock import expected_images
 from ..observation import Observation
 from ..poisson import poisson
-from ..priors import SITES, Priors
+from ..priors import Priors
 from ..psf import PSF, GaussianPSF
 from ..random import source_key
-from ..results import fitted_to, values
+from ..results import fitted_to, flat_draws, values
 from .statistics import STATISTICS, Fitted
 from .words import in_words
 
@@ -75,6 +74,7 @@ def posterior_predictive_check(
     significance: float = SIGNIFICANCE,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     seed: int | None = 0,
+    plain: bool = True,
 ) -> Check:
     """Compare a stamp with images replicated from its posterior.
 
@@ -86,13 +86,14 @@ def posterior_predictive_check(
         significance: how often a sound model may be flagged.
         psf: the family of the PSF.
         seed: a whole number; None draws one.
+        plain: whether to compute the plain p-values too.
 
     Raises:
         InputError: fewer than 100 replicates, or a posterior without draws.
     """
     if num_replicates < 100:
         raise InputError(f"num_replicates: expected at least 100, found {num_replicates}")
-    drawn = {name: values(posterior, "posterior", name).ravel() for name in SITES}
+    drawn = flat_draws(posterior)
     if not all(np.isfinite(draws).all() for draws in drawn.values()):
         raise InputError("posterior: expected draws of each parameter, found NaN")
     priors = priors or fitted_to(posterior)[1]
@@ -102,8 +103,9 @@ def posterior_predictive_check(
     means = expected_images(stamp, thetas, psf)
     replicates = np.asarray(poisson(source_key(seed, f"check of {stamp.name}"), jnp.where(exposed, means, 0.0)))
     images = np.concatenate([stamp.counts[None], replicates])
-    stamps = [dataclasses.replace(stamp, counts=image) for image in images]
-    fits = best_fits(stamps, priors, psf=psf)
+    best = int(np.argmax(values(posterior, "sample_stats", "lp")))
+    starts = {name: np.concatenate([draws[best][None], thetas[name]]) for name, draws in drawn.items()}
+    fits = refit(stamp, images, starts, priors, psf)
     refitted = expected_images(stamp, fits, psf)
     everything = [
         _fitted(stamp, image, mean, {name: fits[name][number] for name in fits})
@@ -112,15 +114,15 @@ def posterior_predictive_check(
     observed = everything[0]
     found = {name: np.array([one.of(fitted) for fitted in everything]) for name, one in STATISTICS.items()}
     p_values = {name: p_value(each[0], each[1:], STATISTICS[name].two_sided) for name, each in found.items()}
-    plain = {}
-    for name, one in STATISTICS.items():
+    plain_p_values = {}
+    for name, one in STATISTICS.items() if plain else ():
         about_one_fit = np.array([one.of(observed._replace(counts=image)) for image in images[1:]])
-        plain[name] = p_value(found[name][0], about_one_fit, one.two_sided)
+        plain_p_values[name] = p_value(found[name][0], about_one_fit, one.two_sided)
     places = np.array([priors.quantiles(name, (0.16, 0.5, 0.84)) for name in ("x_pos", "y_pos")])
     fixed = places[:, 0] == places[:, 2]
     asked, spread = places[:, 1], np.where(fixed, np.inf, 0.5 * (places[:, 2] - places[:, 0]))
     found_at = np.array([fits["x_pos"][0], fits["y_pos"][0]])
-    p_values["position"] = plain["position"] = _far(found_at - asked, spread)
+    p_values["position"] = plain_p_values["position"] = _far(found_at - asked, spread)
     flagged = min(p_values.values()) * len(p_values) < significance
     sentences = in_words(stamp, observed, p_values, significance, tuple(asked)) if flagged else ()
     replicated = {name: each[1:] for name, each in found.items()}
@@ -128,7 +130,7 @@ def posterior_predictive_check(
         {name: float(each[0]) for name, each in found.items()},
         replicated,
         p_values,
-        plain,
+        plain_p_values,
         bool(flagged),
         sentences,
         observed,

@@ -1,7 +1,7 @@
 """prior_predictive_check(): whether the priors make images that could have been observed."""
 
 import warnings
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -32,6 +32,23 @@ class PriorCheck(NamedTuple):
     rank: float
     empty: float
     absurd: float
+
+    @classmethod
+    def of(cls, observation: Observation, counts: np.ndarray) -> Self:
+        """Compare mocks, shape (n, ny, nx), with a stamp."""
+        totals, brightest = counts.sum(axis=(1, 2), dtype=np.int64), counts.max(axis=(1, 2))
+        observed = int(observation.counts.sum())
+        rank = float(np.mean(totals < observed) + 0.5 * np.mean(totals == observed))
+        return cls(totals, observed, rank, float(np.mean(totals == 0)), float(np.mean(brightest > _BRIGHT_PIXEL)))
+
+    def warn(self, observation: Observation) -> None:
+        """Warn where most of the mocks are empty, or have a pixel of more than 1000 counts."""
+        unit = observation.flux_unit
+        for share, what in ((self.empty, "no photon at all"), (self.absurd, "a pixel of more than 1000 counts")):
+            if share > _MOST:
+                mocks = f"{100 * share:.0f} % of the images that they make"
+                message = f"priors: {mocks} have {what}; is the flux in {unit}?"
+                warnings.warn(message, DataWarning, stacklevel=3)
 
     def line(self) -> str:
         """Say it in one line."""
@@ -64,13 +81,6 @@ def prior_predictive_check(
     """
     key = source_key(seed, f"prior check of {observation.name}")
     _, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
-    totals, brightest = counts.sum(axis=(1, 2), dtype=np.int64), counts.max(axis=(1, 2))
-    observed = int(observation.counts.sum())
-    rank = float(np.mean(totals < observed) + 0.5 * np.mean(totals == observed))
-    found = PriorCheck(totals, observed, rank, float(np.mean(totals == 0)), float(np.mean(brightest > _BRIGHT_PIXEL)))
-    unit = observation.flux_unit
-    for share, what in ((found.empty, "no photon at all"), (found.absurd, "a pixel of more than 1000 counts")):
-        if share > _MOST:
-            message = f"priors: {100 * share:.0f} % of the images that they make have {what}; is the flux in {unit}?"
-            warnings.warn(message, DataWarning, stacklevel=2)
+    found = PriorCheck.of(observation, counts)
+    found.warn(observation)
     return found

@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_play(commands)
     _add_calibrate(commands)
     _add_check(commands)
+    _add_catalog(commands)
     return parser
 
 
@@ -100,7 +101,8 @@ def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True, 
         parser.add_argument("--x", type=float, help="position: column [FITS image pixel; the first is 1]")
         parser.add_argument("--y", type=float, help="position: row [FITS image pixel]")
         parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamp has 2N+1 pixels (20)")
-        parser.add_argument("--psf", default="gaussian", choices=["gaussian"], help="family of the PSF")
+        family = "gaussian, king, moffat, or a FITS image of a PSF (gaussian)"
+        parser.add_argument("--psf", default="gaussian", metavar="PSF", help=family)
         parser.add_argument("--priors", metavar="FILE", help="TOML file of priors")
 
 
@@ -138,6 +140,13 @@ def _add_mock(commands: Commands) -> None:
     parser = _command(commands, "mock", "simulate images over a real exposure map", out="mocks.fits")
     _add_observation(parser)
     parser.add_argument("--n", type=int, default=100, help="how many mocks (100)")
+    parser.add_argument(
+        "--catalog", metavar="FILE", help="a table of `pgm-mock catalog`: mocks of the whole field instead"
+    )
+    sky = "background of the whole field [flux unit / pixel]; by default the median of the table's BKG"
+    parser.add_argument("--background", type=float, metavar="B", help=sky)
+    beta = "an extended source in the whole field: x,y,flux,core,beta; repeatable"
+    parser.add_argument("--extended", action="append", default=[], metavar="X,Y,F,CORE,BETA", help=beta)
     _add_set(parser)
     _add_seed(parser)
     _add_cache(parser)
@@ -180,6 +189,33 @@ def _add_calibrate(commands: Commands) -> None:
     parser.add_argument("--n", type=int, default=1000, help="how many simulations (1000)")
     methods = ["importance", "nuts", "grid", "auto"]
     parser.add_argument("--method", default="importance", choices=methods, help="inference to check (importance)")
+    _add_seed(parser)
+    _add_cache(parser)
+
+
+def _add_catalog(commands: Commands) -> None:
+    parser = _command(
+        commands, "catalog", "every source of a field, or of a survey, as a table and a page", out="catalog"
+    )
+    image = "counts image; or, alone, a text file with `image exposure regions` in each line"
+    parser.add_argument("image", metavar="IMAGE", help=image)
+    parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help="exposure map of the same shape")
+    parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, or DS9 circles")
+    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
+    parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamps have 2N+1 pixels (20)")
+    family = "auto (King for an EPIC image, else Gaussian), gaussian, king, moffat, or a FITS image of a PSF"
+    parser.add_argument("--psf", default="auto", metavar="PSF", help=family)
+    others = "other sources in a stamp: fit them jointly, mask their circles, or ignore them (fit)"
+    parser.add_argument("--neighbours", default="fit", choices=["fit", "mask", "ignore"], help=others)
+    parser.add_argument("--uniform", action="store_true", help="no gradient of the background")
+    place = "free, or fixed at the regions' positions: forced photometry (free)"
+    parser.add_argument("--position", default="free", choices=["free", "fixed"], help=place)
+    methods = ["auto", "importance", "nuts"]
+    parser.add_argument("--method", default="auto", choices=methods, help="how the posteriors are computed (auto)")
+    parser.add_argument("--n", type=int, default=200, help="replicated images of each check; 0 for no check (200)")
+    parser.add_argument("--chunk", type=int, default=32, metavar="N", help="sources that are kept at once (32)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="so many local processes of one core each")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to send the work to")
     _add_seed(parser)
     _add_cache(parser)
 

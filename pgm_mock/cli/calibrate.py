@@ -3,8 +3,7 @@
 from argparse import Namespace
 
 from ..files import output_folder, replacing
-from ..psf import PSFS
-from .common import demo_or_stamp, progress, read_priors, report, save_figure, start_jax, use_files_only
+from .common import demo_or_stamp, progress, read_priors, read_psf, report, save_figure, start_jax, use_files_only
 
 
 def run(options: Namespace) -> int:
@@ -17,7 +16,8 @@ def run(options: Namespace) -> int:
     from ..plot import plot_calibration
 
     stamp, x, y = demo_or_stamp(options)
-    priors = read_priors(options, stamp, x, y)
+    psf = read_psf(options, stamp, x, y)
+    priors = read_priors(options, stamp, x, y, psf)
     folder = output_folder(options.out)
     progress(f"{options.n} simulations over the exposure map of {stamp.name}; the first ones compile the model")
     found = calibrate(
@@ -25,7 +25,7 @@ def run(options: Namespace) -> int:
         priors,
         num_simulations=options.n,
         method=options.method,
-        psf=PSFS[options.psf],
+        psf=psf,
         seed=options.seed,
         resume=folder / "calibration.partial.npz",
         progress=sys.stderr.isatty(),

@@ -16,14 +16,13 @@ def run(options: Namespace) -> int:
 
     from ..checks import posterior_predictive_check
     from ..plot import plot_check
-    from ..psf import PSFS
+    from ..psf import parse_psf
     from ..results import fitted_to
 
     files = [path for path in sorted(Path(options.folder).glob("*.nc")) if not path.stem.endswith("_grid")]
     if not files:
         raise InputError(f"{options.folder}: expected a folder with the .nc files of `pgm-mock fit`, found none")
     progress(f"checking {len(files)} fit{'s' * (len(files) > 1)}; the first one compiles the model")
-    psfs = {type(psf).__name__: psf for psf in PSFS.values()}
     checks = {}
     for path in files:
         with open_datatree(path, engine="h5netcdf") as posterior:
@@ -31,7 +30,7 @@ def run(options: Namespace) -> int:
                 stamp, priors = fitted_to(posterior)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
-            psf = psfs[str(posterior.attrs["psf"])]
+            psf = parse_psf(str(posterior.attrs["psf"]))
             checks[path.stem] = posterior_predictive_check(
                 stamp, posterior, priors=priors, num_replicates=options.n, psf=psf, seed=options.seed
             )

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..files import replacing
 from ..observation import Observation
 from ..priors import SITES, Priors
+from ..psf import PSF, choose_psf
 
 
 def start_jax(options: Namespace) -> None:
@@ -37,9 +38,16 @@ def read_observation(options: Namespace) -> Observation:
     return Observation.read(options.image, options.exposure, exposure_unit=options.exposure_unit)
 
 
-def read_priors(options: Namespace, stamp: Observation, x: float, y: float) -> Priors:
+def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> PSF:
+    """Return the PSF named on the command line, as it is at a place."""
+    return choose_psf(options.psf, stamp.header, stamp.wcs, x, y)
+
+
+def read_priors(options: Namespace, stamp: Observation, x: float, y: float, psf: PSF) -> Priors:
     """Read the priors file where one is named; else take the default."""
-    return Priors.read(options.priors, stamp, x, y) if options.priors else Priors.default(stamp, x, y)
+    if options.priors:
+        return Priors.read(options.priors, stamp, x, y, psf)
+    return Priors.default(stamp, x, y, psf)
 
 
 def position(options: Namespace) -> tuple[float, float]:

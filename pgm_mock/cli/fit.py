@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..files import output_folder, replacing
 from ..observation import Observation
-from ..psf import PSFS
+from ..psf import PSF, epic_psf
 from ..regions import Region, read_regions
 from ..summary import FitSummary, summarise
-from .common import position, progress, read_observation, read_priors, report, save_figure, start_jax, use_files_only
+from .common import (
+    position,
+    progress,
+    read_observation,
+    read_priors,
+    read_psf,
+    report,
+    save_figure,
+    start_jax,
+    use_files_only,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -27,6 +37,9 @@ def run(options: Namespace) -> int:
     observation = read_observation(options)
     regions = _regions(options, observation)
     folder = output_folder(options.out)
+    epic = epic_psf(observation.header, observation.wcs, regions[0].x, regions[0].y)
+    if options.psf == "gaussian" and epic is not None:
+        progress(f"note: {epic.line()}; a Gaussian's flux misses about half of its light: --psf king fits all of it")
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
     summaries = []
     failures = 0
@@ -54,21 +67,25 @@ def _regions(options: Namespace, observation: Observation) -> list[Region]:
 
 
 def _fit(options: Namespace, observation: Observation, region: Region, folder: Path) -> FitSummary:
+    from ..checks import prior_predictive_check
     from ..inference import fit
 
     stamp = observation.stamp(region.x, region.y, options.half_size)
-    priors = read_priors(options, stamp, region.x, region.y)
-    posterior = fit(stamp, priors, method=options.method, psf=PSFS[options.psf], seed=options.seed)
+    psf = read_psf(options, stamp, region.x, region.y)
+    priors = read_priors(options, stamp, region.x, region.y, psf)
+    if options.priors:
+        prior_predictive_check(stamp, priors, num_samples=200, psf=psf)
+    posterior = fit(stamp, priors, method=options.method, psf=psf, seed=options.seed)
     name = re.sub(r"[^\w.+-]+", "_", region.name)
-    _write(folder, name, stamp, posterior, options)
+    _write(folder, name, stamp, posterior, psf)
     return summarise(posterior)
 
 
-def _write(folder: Path, name: str, stamp: Observation, posterior: "xarray.DataTree", options: Namespace) -> None:
+def _write(folder: Path, name: str, stamp: Observation, posterior: "xarray.DataTree", psf: PSF) -> None:
     """Write the posterior as netCDF, and its pictures."""
     from ..plot import plot_corner, plot_posterior_image
 
     with replacing(folder / f"{name}.nc") as temporary:
         posterior.to_netcdf(temporary, engine="h5netcdf")
     save_figure(plot_corner(posterior), folder / f"{name}_corner.png")
-    save_figure(plot_posterior_image(stamp, posterior, psf=PSFS[options.psf]), folder / f"{name}_image.png")
+    save_figure(plot_posterior_image(stamp, posterior, psf=psf), folder / f"{name}_image.png")

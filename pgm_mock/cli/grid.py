@@ -8,13 +8,13 @@ import numpy as np
 from ..errors import InputError
 from ..files import output_folder, replacing
 from ..priors import SITES
-from ..psf import PSFS
 from .common import (
     fixed_parameters,
     position,
     progress,
     read_observation,
     read_priors,
+    read_psf,
     report,
     save_figure,
     start_jax,
@@ -31,14 +31,15 @@ def run(options: Namespace) -> int:
 
     x, y = position(options)
     stamp = read_observation(options).stamp(x, y, options.half_size)
-    priors = read_priors(options, stamp, x, y).replace(**fixed_parameters(options.fixed))
+    psf = read_psf(options, stamp, x, y)
+    priors = read_priors(options, stamp, x, y, psf).replace(**fixed_parameters(options.fixed))
     axes = dict(_axis(text) for text in options.axis)
     if loose := [name for name in priors.free if name not in axes]:
         raise InputError(f"expected --axis NAME=LO:HI:N or --set NAME=VALUE for {', '.join(loose)}; found neither")
     folder = output_folder(options.out)
     shape = " x ".join(str(len(values)) for values in axes.values())
     progress(f"a grid of {shape} points")
-    found = grid_posterior(stamp, priors, psf=PSFS[options.psf], progress=sys.stderr.isatty(), **axes)
+    found = grid_posterior(stamp, priors, psf=psf, progress=sys.stderr.isatty(), **axes)
     name = f"x{x:g}_y{y:g}_grid"
     with replacing(folder / f"{name}.nc") as temporary:
         found.to_netcdf(temporary, engine="h5netcdf")

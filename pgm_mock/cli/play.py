@@ -3,8 +3,7 @@
 from argparse import Namespace
 
 from ..errors import InputError
-from ..psf import PSFS
-from .common import demo_or_stamp, read_priors, report, start_jax
+from .common import demo_or_stamp, read_priors, read_psf, report, start_jax
 
 
 def run(options: Namespace) -> int:
@@ -16,10 +15,11 @@ def run(options: Namespace) -> int:
     from ..play import play_window
 
     stamp, x, y = demo_or_stamp(options)
-    priors = read_priors(options, stamp, x, y)
+    psf = read_psf(options, stamp, x, y)
+    priors = read_priors(options, stamp, x, y, psf)
     if matplotlib.get_backend().lower() == "agg":
         raise InputError("expected a screen for the window, found none (Matplotlib's back end is Agg)")
-    window = play_window(stamp, priors, psf=PSFS[options.psf])
+    window = play_window(stamp, priors, psf=psf)
     plt.show()
     state = window.state
     report(

@@ -26,8 +26,9 @@ from . import mixture, psis
 from .laplace import laplace
 from .limits import UpperLimit, upper_limit
 from .mixture import DEGREES, Mixture
+from .nosource import dimmed, free_without_source, has_more, without_source
 from .sourcefree import SourceFree, source_free
-from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing, prior_vectors
+from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing, places, prior_vectors
 
 _DEFENSIVE_SHARE = 0.1
 _FRAME_DRAWS = 400
@@ -89,11 +90,10 @@ def sample(
     prior_key, normal_key, uniform_key, resample_key = jax.random.split(key, 4)
     defensive = [rounds[0] * 4 // 9, *(int(_DEFENSIVE_SHARE * number) for number in rounds[1:])]
     prior_draws = prior_vectors(prior_key, priors, _FRAME_DRAWS + sum(defensive))
-    normals = jax.random.normal(normal_key, (sum(rounds), len(priors.free) + DEGREES))
+    normals = jax.random.normal(normal_key, (sum(rounds), priors.dimension + DEGREES))
     uniforms = jax.random.uniform(uniform_key, (sum(rounds),))
     frame = Frame.of(prior_draws[:_FRAME_DRAWS])
-    empty = source_free(data, priors)
-    defence = _defence(frame, priors, empty)
+    empty, known = source_free(data, priors), None
     from_prior = jnp.split((prior_draws[_FRAME_DRAWS:] - frame.location) / frame.scale, np.cumsum(defensive)[:-1])
     noise = jnp.split(normals, np.cumsum(rounds)[:-1])
     strata = jnp.split(uniforms, np.cumsum(rounds)[:-1])
@@ -114,11 +114,17 @@ def sample(
             ]
         )
 
-    middle = _with_background(jnp.zeros(normals.shape[1] - DEGREES), priors, defence.location)
-    plausible = _with_background(from_prior[0], priors, defence.location)
+    background = _defence(frame, priors, empty).location
+    middle = _with_background(jnp.zeros(priors.dimension), priors, background)
+    plausible = _with_background(from_prior[0], priors, background)
     best = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
     starts = jnp.stack([best, middle, frame.at(middle, brightest(data), priors)])
-    first, highest = _climb(log_target, starts)
+    if has_more(priors):
+        first, highest, nothing = _climb(log_target, starts, dimmed(middle, frame, priors), free_without_source(priors))
+        empty, known = without_source(*nothing, frame, data, priors, psf)
+    else:
+        first, highest, _ = _climb(log_target, starts)
+    defence = _defence(frame, priors, empty)
     fitted = first
     draws, target = jnp.zeros((0, len(middle))), jnp.zeros(0)
     proposals: list[tuple[int, Mixture, float]] = []
@@ -146,35 +152,51 @@ def sample(
         log_evidence=logsumexp(log_ratios) - jnp.log(log_ratios.size),
         source_free=empty,
         max_log_likelihood=highest,
-        upper_limit=upper_limit(frame.point(jnp.zeros(len(middle)), priors), data, priors, psf),
+        upper_limit=upper_limit(frame.point(jnp.zeros(len(middle)), priors), data, priors, psf, known),
     )
 
 
 def _climb(
-    log_target: Callable[[Array, float | Array], Array], starts: Float[Array, "k d"]
-) -> tuple[Mixture, Float[Array, ""]]:
+    log_target: Callable[[Array, float | Array], Array],
+    starts: Float[Array, "k d"],
+    dark: Float[Array, " d"] | None = None,
+    free: np.ndarray | None = None,
+) -> tuple[Mixture, Float[Array, ""], tuple[Array, Array, Array, Array]]:
     """Climb from each start to a mode of the posterior, and without the prior to one of the likelihood.
 
-    Returns:
-        A mixture of the Laplace approximations at the posterior's modes, and the largest ln likelihood, which the
-        detection likelihood needs.
-    """
+    Args:
+        log_target: ln of the density, of a vector and of the prior's share in it.
+        starts: shape (k, d).
+        dark: a start without a source, and
+        free: which parameters are climbed in from there.
 
-    def from_one(share: Array, start: Array) -> tuple[Array, Array]:
-        return laplace(lambda u: log_target(u, share), start)
+    Returns:
+        A mixture of the Laplace approximations at the posterior's modes; the largest ln likelihood, which the detection
+        likelihood needs; from the dark start the mode, its Cholesky factor, ln density and the largest ln likelihood.
+    """
+    number, dimension = starts.shape
+    masks = jnp.ones((number, dimension))
+    if dark is not None:
+        starts, masks = jnp.concatenate([starts, dark[None]]), jnp.concatenate([masks, jnp.asarray(free)[None]])
+
+    def from_one(share: Array, start: Array, mask: Array) -> tuple[Array, Array]:
+        return laplace(lambda u: log_target(u, share), start, None if dark is None else mask)
 
     shares = jnp.repeat(jnp.array([1.0, 0.0]), len(starts))
-    modes, factors = jax.vmap(from_one)(shares, jnp.tile(starts, (2, 1)))
-    highest = jnp.max(or_nothing(jax.vmap(lambda u: log_target(u, 0.0))(modes)))
-    equal = jnp.full(len(starts), -jnp.log(len(starts)))
-    return Mixture(equal, modes[: len(starts)], factors[: len(starts)]), highest
+    modes, factors = jax.vmap(from_one)(shares, jnp.tile(starts, (2, 1)), jnp.tile(masks, (2, 1)))
+    likelihoods = or_nothing(jax.vmap(lambda u: log_target(u, 0.0))(modes))
+    # The last of each half is the dark one; it is not among the modes of the whole model.
+    bright = np.arange(len(modes)) % len(starts) < number
+    equal = jnp.full(number, -jnp.log(number))
+    nothing = modes[len(starts) - 1], factors[len(starts) - 1], log_target(modes[len(starts) - 1], 1.0), likelihoods[-1]
+    return Mixture(equal, modes[:number], factors[:number]), jnp.max(likelihoods[bright]), nothing
 
 
 def _defence(frame: Frame, priors: Priors, empty: SourceFree) -> Defence:
     """Widen the background's posterior under no source by a half, and whiten it."""
     if "background" not in priors.free:
         return Defence(jnp.zeros(()), jnp.ones(()))
-    number = list(priors.free).index("background")
+    number = places(priors)["background"]
     location, scale = frame.location[number], frame.scale[number]
     return Defence((empty.mode - location) / scale, 1.5 * empty.sd / scale)
 
@@ -182,13 +204,13 @@ def _defence(frame: Frame, priors: Priors, empty: SourceFree) -> Defence:
 def _with_background(u: Array, priors: Priors, value: Array) -> Array:
     if "background" not in priors.free:
         return u
-    return u.at[..., list(priors.free).index("background")].set(value)
+    return u.at[..., places(priors)["background"]].set(value)
 
 
 def _log_defence(u: Array, frame: Frame, priors: Priors, defence: Defence) -> Float[Array, " n"]:
     each = jax.vmap(lambda one: frame.log_prior(one, priors))(u)
     if "background" in priors.free:
-        number = list(priors.free).index("background")
+        number = places(priors)["background"]
         each = each.at[:, number].set(student.logpdf(u[:, number], DEGREES, defence.location, defence.scale))
     return jnp.sum(each, axis=1)
 

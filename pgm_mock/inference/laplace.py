@@ -13,7 +13,7 @@ _LEAST_PRECISION = 0.25
 
 
 def laplace(
-    log_density: Callable[[Array], Array], start: Float[Array, " d"]
+    log_density: Callable[[Array], Array], start: Float[Array, " d"], free: Float[Array, " d"] | None = None
 ) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
     """Climb to a mode and return it with the Cholesky factor of the Laplace covariance.
 
@@ -24,6 +24,7 @@ def laplace(
     Args:
         log_density: of parameters that are of order one.
         start: shape (d,).
+        free: 1 for the parameters to climb in, 0 for those that stay; by default all.
 
     Returns:
         The mode (d,), and L (d, d) with L L' the inverse of the negative Hessian, its directions no wider than 2.
@@ -32,6 +33,9 @@ def laplace(
     def step(_: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         _, u, _ = carry
         negative, gradient = _curvature(log_density, u)
+        if free is not None:
+            negative = negative * free * free[:, None] + jnp.diag(1.0 - free)
+            gradient = gradient * free
         values, vectors = jnp.linalg.eigh(negative)
         precision = jnp.maximum(jnp.abs(values), _LEAST_PRECISION)
         newton = vectors @ ((vectors.T @ gradient) / precision)

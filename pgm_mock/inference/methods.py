@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..observation import Observation
-from ..priors import SITES, Priors
-from ..psf import PSF
+from ..priors import Priors, one_shape
+from ..psf import PSF, describe_psf
 from ..random import checked_seed, source_key
 from . import importance, nuts
 from .limits import detectable_flux, detection_likelihood
@@ -34,10 +34,15 @@ class Plan:
     num_warmup: int
     num_samples: int
     seed: int
+    longest: bool = False
+
+    def for_lists(self, longest: bool) -> "Plan":
+        """Return the plan with lists of photons of one length for all stamps, or of each stamp's own."""
+        return replace(self, longest=longest)
 
     def settings(self) -> dict[str, Any]:
         """What a result records."""
-        told = {"seed": self.seed, "psf": type(self.psf).__name__, "num_draws": sum(self.rounds)}
+        told = {"seed": self.seed, "psf": describe_psf(self.psf), "num_draws": sum(self.rounds)}
         return told | {name: getattr(self, name) for name in ("num_chains", "num_warmup", "num_samples")}
 
 
@@ -53,7 +58,8 @@ def make_plan(method: str, psf: PSF, num_draws: int, min_ess: float, seed: int |
     first = max(min(900, num_draws * 9 // 25), num_draws // 6)
     second = min(max(600, num_draws // 6), (num_draws - first) // 2)
     rounds = (first, second, num_draws - first - second)
-    return Plan(method, psf, rounds, min_ess, seed=checked_seed(seed), **numbers)
+    chains, warmup, samples = (numbers[name] for name in ("num_chains", "num_warmup", "num_samples"))
+    return Plan(method, psf, rounds, min_ess, chains, warmup, samples, checked_seed(seed))
 
 
 def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPosterior:
@@ -61,7 +67,8 @@ def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPoster
     priors.check_free()
     if plan.method == "nuts":
         return by_nuts(observation, priors, plan, Data.of(observation), ())
-    return escalate(by_importance(observation, priors, plan, Data.of(observation), plan.rounds), plan)
+    data = Data.of(observation, longest=plan.longest)
+    return escalate(by_importance(observation, priors, plan, data, plan.rounds), plan)
 
 
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
@@ -121,7 +128,10 @@ def importance_posterior(
         observation=observation,
         priors=priors,
         method="importance",
-        draws={name: np.asarray(values)[chosen].reshape(shape) for name, values in sample.parameters.items()},
+        draws={
+            name: np.asarray(values)[chosen].reshape(*shape, *np.shape(values)[1:])
+            for name, values in sample.parameters.items()
+        },
         statistics={"lp": np.asarray(sample.log_density)[chosen].reshape(shape)},
         numbers=numbers,
         weighted=weighted | {"log_weight": np.asarray(sample.log_weights)[None]},
@@ -161,5 +171,5 @@ def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tr
 
 def failed_posterior(observation: Observation, priors: Priors, plan: Plan, why: str) -> StampPosterior:
     """Return a result without a posterior, which says why there is none."""
-    nothing = {name: np.full((1, 1), np.nan) for name in SITES}
+    nothing = {name: np.full((1, 1, *one_shape(prior)), np.nan) for name, prior in priors.items()}
     return StampPosterior(observation, priors, FAILED, nothing, {}, {}, {}, plan.settings(), (), (why,))

@@ -51,7 +51,7 @@ def largest_r_hat(draws: dict[str, np.ndarray]) -> float:
     varying = {name: values for name, values in draws.items() if np.ptp(values) > 0}
     with np.errstate(invalid="ignore", divide="ignore"):  # a chain that never moved has an R-hat of NaN
         found = rhat(from_dict({"posterior": varying})["posterior"].to_dataset())
-    return float(np.max([float(found[name]) for name in varying], initial=-np.inf))
+    return float(np.max([np.max(found[name].values) for name in varying], initial=-np.inf))
 
 
 def _chain(

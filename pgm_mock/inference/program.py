@@ -6,13 +6,14 @@ compiled already may run side by side.
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from concurrent.futures import CancelledError, Future
+from typing import Any, cast
 
 import jax
 import numpy as np
 
-_tracing = threading.Lock()
-_compiled: set[Any] = set()
+_tracing, _looking_up = threading.Lock(), threading.Lock()
+_compiled: dict[Any, Future[Callable[..., Any]]] = {}
 
 
 def kind(tree: Any) -> tuple[Any, ...]:
@@ -27,7 +28,9 @@ def stack(trees: Sequence[Any]) -> Any:
 
 
 def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
-    """Call a jitted function, alone where it has not been compiled for such arguments yet.
+    """Call a jitted function, compiled ahead where it has not been for such arguments yet.
+
+    Threads trace one after the other, but compile side by side; one that needs what another compiles waits for it.
 
     Args:
         program: the jitted function.
@@ -35,9 +38,20 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
         static: its static arguments.
     """
     signature = (program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64)
-    if signature in _compiled:
-        return program(*arguments, **static)
-    with _tracing:
-        result = program(*arguments, **static)
-        _compiled.add(signature)
-    return result
+    with _looking_up:
+        mine = signature not in _compiled
+        future = _compiled.setdefault(signature, Future())
+    if mine:
+        try:
+            with _tracing:
+                lowered = cast(Any, program).lower(*arguments, **static)
+            future.set_result(lowered.compile())
+        finally:
+            if not future.done():  # it failed: who waits for it tries again, and gets the error that it is due
+                del _compiled[signature]
+                future.cancel()
+    try:
+        compiled = future.result()
+    except CancelledError:
+        return call(program, *arguments, **static)
+    return compiled(*arguments)

@@ -1,5 +1,6 @@
 """The model's log-density over unconstrained parameters, the form that every method works on."""
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ def given(parameters: Point, data: Data, priors: Priors, psf: PSF) -> LogJoint:
     trace = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)
     log_probs = {name: site["fn"].log_prob(site["value"]) for name, site in trace.items() if site["type"] == "sample"}
     log_likelihood = log_probs.pop(OBSERVED)
-    return LogJoint(sum(log_probs.values(), jnp.zeros(())), log_likelihood)
+    return LogJoint(sum(map(jnp.sum, log_probs.values()), jnp.zeros(())), log_likelihood)
 
 
 def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: float | Array = 1.0) -> Float[Array, ""]:
@@ -69,19 +70,26 @@ def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: flo
     parameters = constrain(z, priors)
     log_prior, log_likelihood = given(parameters, data, priors, psf)
     for name, prior in priors.free.items():
-        log_prior = log_prior + biject_to(prior.support).log_abs_det_jacobian(z[name], parameters[name])
+        log_prior = log_prior + jnp.sum(biject_to(prior.support).log_abs_det_jacobian(z[name], parameters[name]))
     return log_likelihood + prior_share * log_prior
 
 
 def constrain(z: Point, priors: Priors) -> Point:
     """Map unconstrained parameters to those of the model; fixed ones are added, broadcast to the same shape."""
-    shape = jnp.shape(next(iter(z.values()))) if z else ()
+    batch: tuple[int, ...] = ()
+    for name, prior in list(priors.free.items())[:1]:
+        batch = jnp.shape(z[name])[: jnp.ndim(z[name]) - len(prior.batch_shape)]
     return {
         name: biject_to(prior.support)(z[name])
         if isinstance(prior, Distribution)
-        else jnp.broadcast_to(jnp.asarray(prior, float), shape)
+        else jnp.broadcast_to(jnp.asarray(prior, float), batch + jnp.shape(prior))
         for name, prior in priors.items()
     }
+
+
+def unconstrain(parameters: Point, priors: Priors) -> Point:
+    """Map the free parameters of the model to unconstrained ones."""
+    return {name: biject_to(prior.support).inv(jnp.asarray(parameters[name])) for name, prior in priors.free.items()}
 
 
 def draw_prior(key: Array, priors: Priors) -> Point:
@@ -97,7 +105,18 @@ def draw_prior(key: Array, priors: Priors) -> Point:
 def prior_vectors(key: Array, priors: Priors, number: int) -> Float[Array, "n d"]:
     """Draw points from the prior, as vectors in the order of `priors.free`."""
     points = jax.vmap(lambda one: draw_prior(one, priors))(jax.random.split(key, number))
-    return jnp.stack([points[name] for name in priors.free], axis=1)
+    return jnp.concatenate([points[name].reshape(number, -1) for name in priors.free], axis=1)
+
+
+def places(priors: Priors) -> dict[str, int | slice]:
+    """Where each free parameter stands in a vector; a neighbours' parameter has a slice."""
+    found: dict[str, int | slice] = {}
+    first = 0
+    for name, prior in priors.free.items():
+        number = math.prod(prior.batch_shape)
+        found[name] = slice(first, first + number) if prior.batch_shape else first
+        first += number
+    return found
 
 
 def or_nothing(log_values: Array) -> Array:
@@ -143,15 +162,20 @@ class Frame(NamedTuple):
     def point(self, u: Float[Array, "*batch d"], priors: Priors) -> Point:
         """Turn vectors into unconstrained parameters by name."""
         z = self.location + self.scale * u
-        return {name: z[..., number] for number, name in enumerate(priors.free)}
+        return {name: z[..., place] for name, place in places(priors).items()}
+
+    def vectors(self, z: Point, priors: Priors) -> Float[Array, "n d"]:
+        """Turn unconstrained parameters by name, of shapes (n,) and (n, m), into vectors."""
+        each = [jnp.reshape(z[name], (jnp.shape(z[name])[0], -1)) for name in priors.free]
+        return (jnp.concatenate(each, axis=1) - self.location) / self.scale
 
     def at(self, u: Float[Array, " d"], values: dict[str, Array], priors: Priors) -> Float[Array, " d"]:
         """Return u with some parameters at values of their own; what the prior's support excludes stays as it is."""
-        for number, (name, prior) in enumerate(priors.free.items()):
+        for name, place in places(priors).items():
             if name in values:
-                z = biject_to(prior.support).inv(values[name])
-                whitened = (z - self.location[number]) / self.scale[number]
-                u = u.at[number].set(jnp.where(jnp.isfinite(whitened), whitened, u[number]))
+                z = biject_to(priors.free[name].support).inv(values[name])
+                whitened = (z - self.location[place]) / self.scale[place]
+                u = u.at[place].set(jnp.where(jnp.isfinite(whitened), whitened, u[place]))
         return u
 
     def log_density(
@@ -168,5 +192,5 @@ class Frame(NamedTuple):
         for name, prior in priors.free.items():
             transform = biject_to(prior.support)
             value = transform(z[name])
-            each.append(prior.log_prob(value) + transform.log_abs_det_jacobian(z[name], value))
-        return jnp.stack(each) + jnp.log(self.scale)
+            each.append(jnp.ravel(prior.log_prob(value) + transform.log_abs_det_jacobian(z[name], value)))
+        return jnp.concatenate(each) + jnp.log(self.scale)

@@ -12,7 +12,7 @@ from ..observation import Observation
 from ..priors import SITES
 from ..psf import PSF, GaussianPSF
 from ..regions import Region
-from ..results import values
+from ..results import flat_draws, values
 
 if TYPE_CHECKING:
     import xarray
@@ -125,7 +125,7 @@ def mean_image(
     num_draws: int = 200,
 ) -> np.ndarray:
     """Average the expected counts over draws spread evenly through the posterior."""
-    drawn = {name: values(posterior, "posterior", name).ravel() for name in SITES}
+    drawn = flat_draws(posterior)
     size = len(drawn["flux"])
     chosen = np.linspace(0, size - 1, min(num_draws, size)).astype(int)
     return expected_images(stamp, {name: draws[chosen] for name, draws in drawn.items()}, psf).mean(axis=0)

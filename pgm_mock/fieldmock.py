@@ -1,0 +1,148 @@
+"""Mock images of a whole field: every source of a catalogue, the background and an extended source."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import poisson
+from .errors import InputError
+from .expected import factors_of
+from .observation import Observation
+from .psf import PSF, GaussianPSF, SumOfGaussians, choose_psf
+from .random import source_key
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+class FieldSource(NamedTuple):
+    """A point source of a field.
+
+    Attributes:
+        x, y: position [FITS image pixels].
+        flux: [flux unit of the field].
+        psf: its PSF there.
+        width: of the PSF [pixels].
+    """
+
+    x: float
+    y: float
+    flux: float
+    psf: PSF = GaussianPSF()
+    width: float = 1.5
+
+
+class BetaModel(NamedTuple):
+    """An extended source with surface brightness proportional to (1 + r² / core²)^(1/2 - 3 beta), such as a cluster.
+
+    Attributes:
+        x, y: its centre [FITS image pixels].
+        flux: over the whole plane [flux unit of the field].
+        core: core radius [pixels].
+        beta: > 1/2, so that the flux is finite.
+    """
+
+    x: float
+    y: float
+    flux: float
+    core: float
+    beta: float = 2 / 3
+
+
+def expected_field(
+    observation: Observation,
+    sources: Sequence[FieldSource],
+    background: float = 0.0,
+    extended: Sequence[BetaModel] = (),
+    psf_width: float = 1.5,
+) -> np.ndarray:
+    """Expected counts of a whole field, shape (ny, nx) [count / pixel].
+
+    Args:
+        observation: gives exposure and coordinates; its counts are not used.
+        sources: the point sources.
+        background: uniform, per pixel [flux unit / pixel].
+        extended: extended sources, convolved with a Gaussian of psf_width.
+        psf_width: standard deviation of that Gaussian [pixels].
+
+    Raises:
+        InputError: a number that is not finite, a negative flux, or a beta of at most 1/2.
+    """
+    image = jnp.asarray(observation.exposure), observation.columns, observation.rows
+    mean = np.asarray(image[0] * background)
+    for source in sources:
+        _check(f"source at ({source.x:g}, {source.y:g})", source.flux, source.x, source.y, source.width)
+        mean = mean + _one(*image, source.x, source.y, source.flux, source.width, source.psf)
+    for one in extended:
+        _check(f"extended source at ({one.x:g}, {one.y:g})", one.flux, one.x, one.y, one.core)
+        if not one.beta > 0.5:
+            raise InputError(f"beta: expected more than 0.5, so that the flux is finite, found {one.beta:g}")
+        shape = SumOfGaussians.of_king(3.0 * one.beta - 0.5, one.core).convolved(psf_width)
+        mean = mean + _one(*image, one.x, one.y, one.flux, 1.0, shape)
+    return mean
+
+
+def mock_field(
+    observation: Observation,
+    sources: Sequence[FieldSource],
+    background: float = 0.0,
+    extended: Sequence[BetaModel] = (),
+    *,
+    psf_width: float = 1.5,
+    seed: int | None = None,
+) -> np.ndarray:
+    """Draw the counts of a whole field, integers of shape (ny, nx); the arguments are those of `expected_field`."""
+    mean = jnp.asarray(expected_field(observation, sources, background, extended, psf_width))
+    return np.asarray(poisson.poisson(source_key(seed, "field"), mean))
+
+
+def sources_of_table(table: "Table", observation: Observation, psf: str = "auto") -> list[FieldSource]:
+    """Return the sources of a catalogue: X_IMA, Y_IMA, RATE or FLUX, and PSF_WIDTH where it stands.
+
+    Args:
+        table: as `catalog` writes it; rows without a flux are left out.
+        observation: its header and WCS choose the PSF.
+        psf: "auto", or a name or file of `choose_psf`.
+
+    Raises:
+        InputError: a table without positions or fluxes.
+    """
+    flux_name = next((name for name in ("RATE", "FLUX") if name in table.colnames), None)
+    if flux_name is None or not {"X_IMA", "Y_IMA"} <= set(table.colnames):
+        raise InputError(f"catalog: expected columns X_IMA, Y_IMA and RATE or FLUX, found {', '.join(table.colnames)}")
+    from astropy.units import Unit
+
+    x, y = _plain(table["X_IMA"], Unit("pix")), _plain(table["Y_IMA"], Unit("pix"))
+    flux = _plain(table[flux_name], Unit(observation.flux_unit))
+    widths = _plain(table["PSF_WIDTH"], Unit("pix")) if "PSF_WIDTH" in table.colnames else np.full(len(table), np.nan)
+    found = []
+    for place in range(len(table)):
+        if np.isfinite(flux[place]):
+            one = choose_psf(psf, observation.header, observation.wcs, x[place], y[place])
+            width = widths[place] if np.isfinite(widths[place]) else float(one.typical_width)
+            found.append(FieldSource(float(x[place]), float(y[place]), float(flux[place]), one, float(width)))
+    return found
+
+
+def _plain(column: Any, unit: Any) -> np.ndarray:
+    """A column's numbers in a unit; those without one are taken as they are."""
+    own = getattr(column, "unit", None)
+    values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
+    return values if own is None else values * float(own.to(unit))
+
+
+def _check(what: str, flux: float, *others: float) -> None:
+    if not (np.isfinite([flux, *others]).all() and flux >= 0):
+        raise InputError(f"{what}: expected finite numbers and a flux ≥ 0, found flux {flux:g}")
+
+
+@jax.jit
+def _one(exposure: Any, x: Any, y: Any, x_pos: Any, y_pos: Any, flux: Any, width: Any, psf: PSF) -> Any:
+    parameters = {"x_pos": x_pos, "y_pos": y_pos, "flux": flux, "psf_width": width, "background": 0.0}
+    factors = factors_of(exposure, x, y, psf, parameters)
+    if factors is None:
+        return exposure * flux * psf.pixel_fraction(x, y, x_pos, y_pos, width)
+    return factors.image(exposure.dtype)

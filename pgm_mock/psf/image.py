@@ -1,0 +1,182 @@
+"""A PSF that is given as an image: taken apart into products of profiles by its singular values."""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Num
+
+from ..errors import DataWarning, InputError
+from .protocol import SumOfProducts
+
+_PRECISION = 1e-5
+_MOST_PRODUCTS = 24
+_FINER = 3
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ImagePSF(SumOfProducts):
+    """A PSF from an image, of any sampling; its width is a stretch of the image, 1 as it is.
+
+    The image's cumulative sums along x and along y are joined by cubic splines, so that a shift by a part of a pixel is
+    smooth, and a detector's pixel gets the integral over its own area; a core that is narrower (in standard deviations)
+    than two of the image's pixels is joined to a thousandth only.
+
+    Attributes:
+        in_x, in_y: coefficients of the splines, shapes (k, mx, 4) and (k, my, 4), of the image's pixels.
+        first_x, first_y: left and lower edge of the image from the source's position [image pixels].
+        sampling: image pixels for each detector pixel.
+        source: the file that it came from.
+    """
+
+    in_x: Num[ArrayLike, "k mx 4"]
+    in_y: Num[ArrayLike, "k my 4"]
+    first_x: Array | float
+    first_y: Array | float
+    sampling: Array | float
+    source: str = field(default="", metadata={"static": True})
+    typical_width: ClassVar[float] = 1.0
+    width_spread: ClassVar[float] = 0.0
+
+    @classmethod
+    def of(
+        cls, image: np.ndarray, sampling: float, centre: tuple[float, float] | None = None, source: str = ""
+    ) -> Self:
+        """Take an image of a point source.
+
+        Args:
+            image: shape (my, mx), finite; normalised here to a sum of 1.
+            sampling: image pixels for each detector pixel, > 0.
+            centre: where the source is, in the image's own pixels, the first of which is 1; by default the middle.
+            source: what to call it.
+
+        Raises:
+            InputError: an image that is none, or a sampling that is not positive.
+        """
+        label = source or "PSF image"
+        data = np.asarray(image, float)
+        if data.ndim != 2 or min(data.shape) < 4 or not np.isfinite(data).all() or not data.sum() > 0:
+            raise InputError(f"{label}: expected a finite image of at least 4 x 4 pixels with a positive sum")
+        if not (np.isfinite(sampling) and sampling > 0):
+            raise InputError(f"{label}: expected a sampling > 0 image pixels for each pixel, found {sampling}")
+        total = float(data.sum())
+        if abs(total - 1.0) > 0.01:
+            warnings.warn(f"{label}: the image adds up to {total:.4g}; normalised to 1", DataWarning, 2)
+        ny, nx = data.shape
+        x, y = centre if centre is not None else ((nx + 1) / 2, (ny + 1) / 2)
+        left, sizes, right = np.linalg.svd(data / total, full_matrices=False)
+        kept = _products_needed(left, sizes, right, sampling)
+        sizes = sizes / (left[:, :kept].sum(axis=0) * sizes[:kept] @ right[:kept].sum(axis=1))
+        return cls(
+            in_x=_cumulative_spline(right[:kept] * sizes[:kept, None]),
+            in_y=_cumulative_spline(left[:, :kept].T),
+            first_x=0.5 - x,
+            first_y=0.5 - y,
+            sampling=float(sampling),
+            source=source,
+        )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], pixel_size: float, sampling: float | None = None) -> Self:
+        """Read a PSF image from FITS.
+
+        Args:
+            path: the file; CRPIX, where it stands, says where the source is.
+            pixel_size: of the detector's image [degree]; with the file's CDELT it gives the sampling.
+            sampling: image pixels for each detector pixel, where the header does not say.
+
+        Raises:
+            InputError: a file that cannot be read, or that does not say its pixel size.
+        """
+        from ..fitsimage import read_plane
+
+        plane = read_plane(path)
+        header = plane.header
+        size = header.get("CDELT2", header.get("CD2_2"))
+        if sampling is None and not size:
+            raise InputError(f"{plane.label}: expected a pixel size (CDELT2) or a sampling, found neither")
+        sampling = sampling if sampling is not None else pixel_size / abs(float(size))
+        centre = (float(header["CRPIX1"]), float(header["CRPIX2"])) if "CRPIX1" in header else None
+        return cls.of(np.asarray(plane.data, float), sampling, centre, os.fspath(path))
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
+        """Return the profile of each singular vector; the arguments are `pixel_fraction`'s."""
+        scale = self.sampling / psf_width
+        columns = _in_pixels(jnp.asarray(self.in_x), (jnp.asarray(x) - x_pos), scale, self.first_x)
+        return columns, _in_pixels(jnp.asarray(self.in_y), (jnp.asarray(y) - y_pos), scale, self.first_y)
+
+
+def elongated(
+    axis_ratio: float, angle: float, *, slope: float | None = None, extent: float = 30.0, sampling: int = 8
+) -> ImagePSF:
+    """Return an elliptical Gaussian, or King profile, of width 1 along its long axis; `psf_width` stretches it.
+
+    Args:
+        axis_ratio: short over long axis, from 0.2 to 1.
+        angle: from the x axis to the long axis, counter-clockwise [degree].
+        slope: of a King profile; None is a Gaussian.
+        extent: half the size of the image that it is made from [widths]; light further out is cut off.
+        sampling: points for each width.
+
+    Raises:
+        InputError: an axis ratio outside its range.
+    """
+    if not 0.2 <= axis_ratio <= 1:
+        raise InputError(f"axis_ratio: expected 0.2 to 1, found {axis_ratio}")
+    half = extent if slope is not None else min(extent, 7.0)
+    number = 2 * round(half * sampling) + 1
+    offset = (np.arange(_FINER * number) - (_FINER * number - 1) / 2) / (_FINER * sampling)
+    turn = np.deg2rad(angle)
+    along = offset * np.cos(turn) + offset[:, None] * np.sin(turn)
+    across = (offset[:, None] * np.cos(turn) - offset * np.sin(turn)) / axis_ratio
+    squared = along**2 + across**2
+    density: Callable[[np.ndarray], np.ndarray] = lambda r2: np.exp(-0.5 * r2) if slope is None else (1 + r2) ** -slope  # noqa: E731
+    image = density(squared).reshape(number, _FINER, number, _FINER).mean(axis=(1, 3))
+    what = "Gaussian" if slope is None else f"King {slope:g}"
+    return ImagePSF.of(image / image.sum(), sampling, source=f"{what}, axis ratio {axis_ratio:g} at {angle:g} deg")
+
+
+def _products_needed(left: np.ndarray, sizes: np.ndarray, right: np.ndarray, sampling: float) -> int:
+    """How many singular vectors give every detector pixel to a hundred thousandth of the light."""
+    area = max(1.0, sampling) ** 2
+    for number in range(1, min(len(sizes), _MOST_PRODUCTS)):
+        rest = (left[:, number:] * sizes[number:]) @ right[number:]
+        if np.abs(rest).max() * area < _PRECISION:
+            return number
+    return min(len(sizes), _MOST_PRODUCTS)
+
+
+def _cumulative_spline(profiles: np.ndarray) -> np.ndarray:
+    """Join the cumulative sums of profiles (k, m) by cubic splines: coefficients (k, m, 4), lowest power first."""
+    from scipy.interpolate import CubicSpline
+
+    sums = np.concatenate([np.zeros((len(profiles), 1)), np.cumsum(profiles, axis=1)], axis=1)
+    spline = CubicSpline(np.arange(sums.shape[1]), sums, axis=1, bc_type="clamped")
+    return np.ascontiguousarray(np.moveaxis(spline.c[::-1], (0, 2), (2, 0)))
+
+
+def _in_pixels(coefficients: Array, offset: Array, scale: Num[ArrayLike, ""], first: Num[ArrayLike, ""]) -> Array:
+    """Integrate each profile over unit pixels about the offsets."""
+    number = coefficients.shape[1]
+
+    def cumulated(edge: Array) -> Array:
+        place = jnp.clip(edge * scale - first, 0.0, float(number))
+        cell = jnp.clip(jnp.floor(jax.lax.stop_gradient(place)), 0, number - 1)
+        inside = place - cell
+        c0, c1, c2, c3 = jnp.moveaxis(coefficients[:, cell.astype(int)], -1, 0)
+        return c0 + inside * (c1 + inside * (c2 + inside * c3))
+
+    return cumulated(offset + 0.5) - cumulated(offset - 0.5)

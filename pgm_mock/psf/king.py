@@ -1,0 +1,137 @@
+"""King and Moffat profiles, as sums of Gaussians that are integrated over each pixel.
+
+Both have the shape (1 + r² / core²)^-slope: a mixture of Gaussians whose inverse variance has a gamma distribution,
+
+    (1 + r²/c²)^-a = 1/Gamma(a) ∫ s^(a-1) exp(-s) exp(-s r²/c²) ds,
+
+so that the trapezium rule over ln s, which converges exponentially, gives a sum of products of one-dimensional
+Gaussians; the integral of each over a pixel is exact. With these steps the sum is right to 1e-4 of the total light in
+every pixel.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+from jaxtyping import Array, ArrayLike, Float, Num
+
+from .gaussian import gaussian_in_unit_interval
+from .protocol import SumOfProducts
+
+_NUMBER = 15
+_LOWEST = -8.9
+"""Of ln s: the widest Gaussian has 60 core radii."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class KingPSF(SumOfProducts):
+    """A King profile, (1 + r² / core²)^-slope; its width is the core radius.
+
+    XMM-Newton's EPIC cameras have slopes near 1.4 (`epic_psf`): far more light in the wings than a Gaussian.
+
+    Attributes:
+        slope: > 1, so that the light is finite; up to 5.
+        typical_width: of the width's default prior [pixels].
+    """
+
+    slope: Array | float = 1.5
+    typical_width: Array | float = 1.5
+    width_spread: ClassVar[float] = 0.3
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
+        """Return 15 Gaussians, from a quarter of the core radius to sixty times it."""
+        return SumOfGaussians(*gaussians_of_king(psf_width, self.slope)).profiles(x, y, x_pos, y_pos, 1.0)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MoffatPSF(KingPSF):
+    """The same profile with the full width at half maximum as its width, as astronomers on the ground write it.
+
+    Attributes:
+        slope: > 1; 2.5 for a telescope's mirror, 4.765 for turbulence.
+        typical_width: of the width's default prior [pixels].
+    """
+
+    slope: Array | float = 2.5
+    typical_width: Array | float = 3.0
+    width_spread: ClassVar[float] = 0.5
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
+        """Return the profiles of a King profile with this full width at half maximum."""
+        core = 0.5 * psf_width / jnp.sqrt(jnp.exp2(1.0 / jnp.asarray(self.slope)) - 1.0)
+        return super().profiles(x, y, x_pos, y_pos, core)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SumOfGaussians(SumOfProducts):
+    """A light profile that is a sum of round Gaussians; its width stretches all of them.
+
+    Attributes:
+        sigma: standard deviations at width 1, shape (k,) [pixels].
+        share: of the light, shape (k,).
+    """
+
+    sigma: Float[Array, " k"]
+    share: Float[Array, " k"]
+    typical_width: ClassVar[float] = 1.0
+    width_spread: ClassVar[float] = 0.0
+
+    @classmethod
+    def of_king(cls, slope: float, core: float) -> Self:
+        """Return a King profile, (1 + r² / core²)^-slope, as a sum of Gaussians."""
+        return cls(*gaussians_of_king(core, slope))
+
+    def convolved(self, sigma: float) -> Self:
+        """Return the profile convolved with a Gaussian."""
+        return replace(self, sigma=jnp.sqrt(self.sigma**2 + sigma**2))
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
+        """Return each Gaussian's profiles."""
+        sigma = jnp.asarray(psf_width) * self.sigma
+        columns = _each(x, x_pos, sigma)
+        return columns * self.share.reshape(-1, *(1,) * jnp.ndim(x)), _each(y, y_pos, sigma)
+
+
+def gaussians_of_king(
+    core: Num[ArrayLike, ""], slope: Num[ArrayLike, ""]
+) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+    """Return the standard deviations [pixels] and the shares of the Gaussians that a King profile is made of.
+
+    The light that lies further out than the widest Gaussian is given to it: the shares add up to 1.
+    """
+    shape = jnp.asarray(slope, float) - 1.0
+    lowest, highest = jnp.maximum(_LOWEST, jnp.log(1e-5) / shape), jnp.log(9.0 + 2.5 * shape)
+    log_s = jnp.linspace(lowest, highest, _NUMBER)
+    share = (log_s[1] - log_s[0]) * jnp.exp(shape * log_s - jnp.exp(log_s) - gammaln(shape))
+    share = share.at[0].add(1.0 - jnp.sum(share))
+    return jnp.asarray(core) * jnp.sqrt(0.5) * jnp.exp(-0.5 * log_s), share
+
+
+def _each(centre: Num[ArrayLike, "*n"], mean: Num[ArrayLike, ""], sigma: Float[Array, " k"]) -> Float[Array, "k *n"]:
+    return jax.vmap(lambda one: gaussian_in_unit_interval(centre, mean, one))(sigma)

@@ -1,0 +1,95 @@
+"""What a point-spread function is: a sum of products of a profile in x and a profile in y.
+
+The fraction of the light in a pixel is the integral of the PSF over that pixel, not its value at the centre. A Gaussian
+is one product; a King profile is a sum of Gaussians (`king`), and an image is one of its singular vectors (`image`).
+The form makes everything else fast: a stamp of n x n pixels takes 2n integrals for each product, and the likelihood of
+a list of photons never makes an image.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Num
+
+
+@runtime_checkable
+class PSF(Protocol):
+    """Anything that says which fraction of a source's light falls into each pixel.
+
+    Attributes:
+        typical_width: median of the width's default prior [pixels].
+        width_spread: standard deviation of its logarithm there; with 0 the width is fixed.
+    """
+
+    @property
+    def typical_width(self) -> Any:
+        """Median of the width's default prior."""
+        ...
+
+    @property
+    def width_spread(self) -> float:
+        """Spread of the width's default prior."""
+        ...
+
+    def pixel_fraction(
+        self,
+        x: Num[ArrayLike, "*#pixels"],
+        y: Num[ArrayLike, "*#pixels"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> Float[Array, "*pixels"]:
+        """Return the fraction of the light of a source at (x_pos, y_pos) in the pixels centred on (x, y)."""
+        ...
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]] | None:
+        """Return profiles in the columns x and in the rows y, the sum of whose products it is; None without any.
+
+        Where there are several products they are the first axis: shapes (k, *columns) and (k, *rows).
+        """
+        ...
+
+
+class SumOfProducts:
+    """A PSF in factors: what has `profiles` with a first axis of products gets `pixel_fraction`."""
+
+    def pixel_fraction(
+        self,
+        x: Num[ArrayLike, "*#pixels"],
+        y: Num[ArrayLike, "*#pixels"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> Float[Array, "*pixels"]:
+        """Fraction of the light of a source at (x_pos, y_pos) in the unit pixels centred on (x, y).
+
+        Args:
+            x, y: pixel centres, broadcastable against each other [FITS image pixels].
+            x_pos, y_pos: the source's position [FITS image pixels].
+            psf_width: the family's width [pixels].
+
+        Returns:
+            The fraction, of the broadcast shape; summed over the whole plane it is 1.
+        """
+        columns, rows = self.profiles(x, y, x_pos, y_pos, psf_width)
+        if jnp.ndim(x) == 2 and jnp.shape(x)[0] == 1 and jnp.shape(y)[1] == 1:
+            return rows[..., 0].T @ columns[:, 0]
+        return jnp.sum(columns * rows, axis=0)
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
+        """Return the k profiles in the columns x and in the rows y."""
+        raise NotImplementedError

@@ -1,0 +1,192 @@
+"""A background with a gradient, and neighbours, in the model and in every method."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+from pgm_mock import (
+    GaussianPSF,
+    InputError,
+    Priors,
+    best_fit,
+    draw_parameters,
+    expected_counts,
+    fit,
+    generate_mock_image,
+    model_graph,
+    prior_predictive,
+    summarise,
+)
+from pgm_mock.counts import PoissonImage, list_counts
+from pgm_mock.expected import factors_of
+from pgm_mock.inference.refit import refit
+from pgm_mock.psf import KingPSF
+from pgm_mock.results import fitted_to, flat_draws
+
+TRUTH = {
+    "x_pos": 109.0,
+    "y_pos": 60.0,
+    "flux": 5e-3,
+    "background": 2e-5,
+    "psf_width": 1.3,
+    "background_dx": 0.03,
+    "background_dy": -0.05,
+    "neighbour_x": np.array([115.0, 103.5]),
+    "neighbour_y": np.array([66.0, 54.0]),
+    "neighbour_flux": np.array([2e-2, 4e-3]),
+}
+
+
+@pytest.fixture(scope="module")
+def crowded(stamp):
+    """A stamp with two neighbours and a background that falls upwards."""
+    return replace(stamp, counts=generate_mock_image(stamp.exposure, stamp.x, stamp.y, TRUTH, seed=4), name="crowded")
+
+
+@pytest.fixture(scope="module")
+def priors(crowded):
+    flux = Priors.default(crowded).free["flux"]
+    two = np.ones(2)
+    return Priors.default(crowded, 109.0, 60.0).replace(
+        background_dx=dist.Normal(0.0, 0.05),
+        background_dy=dist.Normal(0.0, 0.05),
+        neighbour_x=dist.Normal(np.array([115.0, 103.0]), 2.0 * two),
+        neighbour_y=dist.Normal(np.array([66.0, 54.0]), 2.0 * two),
+        neighbour_flux=dist.LogNormal(float(flux.loc) * two, 2.0 * two),
+    )
+
+
+def by_scipy(stamp, pars):
+    """Oracle: SciPy's Gaussian integrals, one source after the other, and the exponential of the gradient."""
+
+    def light(x_pos, y_pos):
+        def inside(centre, mean):
+            return stats.norm.cdf(centre + 0.5, mean, 1.3) - stats.norm.cdf(centre - 0.5, mean, 1.3)
+
+        return inside(stamp.x, x_pos) * inside(stamp.y, y_pos)
+
+    total = pars["flux"] * light(pars["x_pos"], pars["y_pos"])
+    for x, y, flux in zip(pars["neighbour_x"], pars["neighbour_y"], pars["neighbour_flux"], strict=True):
+        total = total + flux * light(x, y)
+    x, y = stamp.centre
+    growth = np.exp(pars["background_dx"] * (stamp.x - x) + pars["background_dy"] * (stamp.y - y))
+    return stamp.exposure * (total + pars["background"] * growth)
+
+
+def test_expected_counts_are_the_sum_by_scipy(crowded):
+    image = crowded.exposure, crowded.columns, crowded.rows
+    oracle = by_scipy(crowded, TRUTH)
+    np.testing.assert_allclose(expected_counts(*image, **TRUTH), oracle, rtol=1e-9, atol=1e-12)
+    ramps = crowded.exposure, crowded.x, crowded.y
+    np.testing.assert_allclose(expected_counts(*ramps, **TRUTH), oracle, rtol=1e-9, atol=1e-12)
+    factors = factors_of(*image, GaussianPSF(), TRUTH)
+    np.testing.assert_allclose(factors.image(float), oracle, rtol=1e-9, atol=1e-12)
+    assert float(factors.light() + factors.sky()) == pytest.approx(oracle.sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("psf", [GaussianPSF(), KingPSF(1.6)], ids=["few products", "many products"])
+@pytest.mark.parametrize("bright", [1, 40], ids=["photons", "pixels"])
+def test_log_probability_of_a_list_is_scipys(crowded, psf, bright):
+    image = crowded.exposure, crowded.columns, crowded.rows
+    mean = np.asarray(expected_counts(*image, psf=psf, **TRUTH))
+    counts = crowded.counts * bright
+    exposed = crowded.exposure > 0
+    oracle = stats.poisson.logpmf(counts, mean)[exposed].sum()
+    told = PoissonImage(jnp.asarray(mean), jnp.asarray(exposed), factors_of(*image, psf, TRUTH))
+    assert float(told.log_prob(list_counts(counts))) == pytest.approx(oracle, rel=1e-10)
+
+
+@pytest.mark.slow
+def test_importance_agrees_with_nuts(crowded, priors):
+    """Oracle: long chains of the same model."""
+    fast, chains = (
+        fit(crowded, priors, method=method, num_samples=number, num_chains=n, seed=2)
+        for method, number, n in (("importance", 8000, 1), ("nuts", 4000, 2))
+    )
+    assert fast.attrs["khat"] < 0.7
+    assert summarise(chains).r_hat < 1.02
+    one, other = flat_draws(fast), flat_draws(chains)
+    assert set(one) == set(priors)
+    for name, drawn in one.items():
+        spread = other[name].std(axis=0)
+        assert np.all(np.abs(drawn.mean(axis=0) - other[name].mean(axis=0)) < 0.15 * spread), name
+        np.testing.assert_allclose(drawn.std(axis=0), spread, rtol=0.2, err_msg=name)
+
+
+def test_evidence_against_no_source_is_that_of_a_fit_without_one(crowded, priors):
+    """Oracle: the evidence of the same model with a flux of nothing, by its own importance sampling."""
+    with_source = fit(crowded, priors, method="importance")
+    nothing = priors.replace(flux=1e-12, x_pos=109.0, y_pos=60.0)
+    without = fit(crowded, nothing, method="importance")
+    ratio = with_source.attrs["log_evidence"] - without.attrs["log_evidence"]
+    assert with_source.attrs["ln_bayes_factor"] == pytest.approx(ratio, abs=0.3)
+    assert with_source.attrs["flux_ul95"] > TRUTH["flux"] * 0.8
+
+
+def test_refit_is_best_fit(crowded, priors):
+    """Oracle: Newton's method with the exact Hessian from three starts."""
+    starts = {name: np.asarray(value)[None] for name, value in TRUTH.items()}
+    found = refit(crowded, crowded.counts[None], starts, priors, GaussianPSF())
+    best = best_fit(crowded, priors)
+    for name in priors:
+        np.testing.assert_allclose(found[name][0], best[name], rtol=2e-3, atol=2e-3, err_msg=name)
+
+
+def test_a_free_slope_is_found_and_needs_a_profile_that_has_one(stamp):
+    """Oracle: the truth of a bright mock, to three standard deviations."""
+    truth = TRUTH | {"flux": 1.0, "psf_slope": 1.8}
+    truth = {name: value for name, value in truth.items() if not name.startswith("neighbour")}
+    counts = generate_mock_image(stamp.exposure, stamp.x, stamp.y, truth, psf=KingPSF(), seed=1)
+    bright = replace(stamp, counts=counts, name="bright")
+    default = Priors.default(bright, 109.0, 60.0, KingPSF()).replace(psf_slope=dist.TruncatedNormal(1.5, 0.5, low=1.1))
+    free = default.replace(background_dx=dist.Normal(0.0, 0.05), background_dy=dist.Normal(0.0, 0.05))
+    slope = fit(bright, free, psf=KingPSF())["posterior"]["psf_slope"].values
+    assert abs(slope.mean() - 1.8) < 3 * slope.std() < 0.3
+    with pytest.raises(InputError, match="psf_slope: expected a King or Moffat profile, found GaussianPSF"):
+        fit(bright, free)
+
+
+def test_priors_survive_words_and_files(crowded, priors):
+    again = Priors.parse(priors.describe())
+    assert again.describe() == priors.describe()
+    assert (priors.neighbours, priors.dimension) == (2, 13)
+    tree = fit(crowded, priors, method="importance", num_draws=500)
+    assert fitted_to(tree)[1].describe() == priors.describe()
+    assert tree["posterior"]["neighbour_flux"].dims == ("chain", "draw", "neighbour")
+    assert tree["posterior"]["background_dx"].attrs["units"] == "1 / pixel"
+
+
+def test_mocks_and_draws_have_the_neighbours(crowded, priors):
+    assert draw_parameters(priors, seed=1)["neighbour_flux"].shape == (2,)
+    mocks = prior_predictive(crowded, priors, num_samples=3, seed=1)
+    assert mocks["prior"]["neighbour_x"].shape == (1, 3, 2)
+
+
+def test_graph_draws_the_neighbours_in_a_plate(crowded, priors, tmp_path):
+    graph = model_graph(crowded, priors)
+    assert set(graph.parents["expected_counts"]) == set(priors)
+    assert graph.plates["neighbour"] == ("neighbour_x", "neighbour_y", "neighbour_flux")
+    assert "subgraph cluster_neighbour {" in graph.source
+    graph.save(tmp_path / "graph.png")
+    assert "prod_j [p(neighbour_x) p(neighbour_y) p(neighbour_flux)] prod_k [p(expected_counts" in graph.factorisation()
+    assert r"\{x_j\}" in graph.latex()
+    assert r"\prod_j p(x_j)" in graph.latex()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"neighbour_x": dist.Normal(1.0, 1.0)}, "neighbour_x: expected a prior of as many numbers as neighbours"),
+        ({"neighbour_x": np.ones(3)}, "expected position and flux for as many neighbours each"),
+        ({"neighbour_flux": -np.ones(2)}, "neighbour_flux: expected a value ≥ 0"),
+        ({"neighbour_flux": dist.Normal(np.ones(2), np.ones(2))}, "neighbour_flux: expected a prior on values ≥ 0"),
+        ({"wing": 1.0}, "unknown"),
+    ],
+)
+def test_bad_priors_are_named(priors, change, message):
+    with pytest.raises(InputError, match=message):
+        priors.replace(**change)
