@@ -1,0 +1,159 @@
+"""One source: its posterior, its check, and the row of numbers that they come to."""
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..checks import posterior_predictive_check
+from ..errors import InputError
+from ..inference.methods import Plan, fit_one
+from ..inference.posterior import StampPosterior
+from ..mock import expected_images
+from ..observation import Observation
+from ..priors import SITES
+from ..psf import PSF
+from .sources import Source
+
+NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
+"""Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside."""
+_LEAST_LIGHT = 0.5
+_QUANTILES = (0.16, 0.5, 0.84)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of a source.
+
+    Attributes:
+        row: numbers and words by column; what is missing is not there.
+        draws: equal-weight draws of the posterior, shape (n,), by parameter; empty without a fit.
+        images: counts, expected counts and exposure of the stamp, (3, ny, nx), single precision; None without a stamp.
+    """
+
+    row: dict[str, Any]
+    draws: dict[str, np.ndarray]
+    images: np.ndarray | None
+
+
+def measure_all(
+    sources: Sequence[Source], plan: Plan, num_replicates: int, significance: float, threads: int
+) -> list[Measured]:
+    """Measure sources on so many threads; the numbers of each depend on no other."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda source: measure(source, plan, num_replicates, significance), sources))
+
+
+def measure(source: Source, plan: Plan, num_replicates: int, significance: float) -> Measured:
+    """Fit, check and tabulate one source; one that cannot be fitted gets a row that says why."""
+    row: dict[str, Any] = {"ID": source.name, "X_ASKED": source.x, "Y_ASKED": source.y}
+    stamp = source.stamp
+    if stamp is None or source.priors is None:
+        return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
+    try:
+        posterior = fit_one(stamp, source.priors, replace(plan, psf=source.psf))
+    except InputError as error:
+        images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
+        return Measured(row | {"FLAG": NO_FIT, "MEANING": str(error), "METHOD": "none"}, {}, images)
+    flat = {name: _flat(draws) for name, draws in posterior.draws.items()}
+    few = {name: draws[np.linspace(0, len(draws) - 1, 200).astype(int)] for name, draws in flat.items()}
+    mean = expected_images(stamp, few, source.psf).mean(axis=0)
+    row |= _parameters(stamp, flat) | _place(stamp, flat) | _counts(stamp, flat, source.psf) | _quality(posterior)
+    flag = 0
+    said: list[str] = []
+    if num_replicates:
+        check = posterior_predictive_check(
+            stamp,
+            posterior.tree(),
+            priors=source.priors,
+            num_replicates=num_replicates,
+            significance=significance,
+            psf=source.psf,
+            seed=plan.seed,
+            plain=False,
+        )
+        row["P_VALUE"] = check.p_value
+        if check.flagged:
+            flag, said = flag | MODEL, [*said, *check.sentences]
+    if posterior.problems:
+        flag, said = flag | METHOD, [*said, *posterior.problems]
+    if row["LIGHT"] < _LEAST_LIGHT:
+        flag, said = flag | LIGHT, [*said, f"the stamp's exposed pixels hold {row['LIGHT']:.0%} of the light"]
+    row |= {"FLAG": flag, "MEANING": "; ".join(said)}
+    images = np.stack([stamp.counts, mean, stamp.exposure]).astype(np.float32)
+    kept = {name: draws.astype(np.float32) for name, draws in flat.items() if draws.ndim == 1}
+    return Measured(row, kept, images)
+
+
+def _flat(draws: np.ndarray) -> np.ndarray:
+    return np.asarray(draws).reshape(-1, *np.shape(draws)[2:])
+
+
+def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
+    """Median and the distances to the ends of the central 68 %; no errors where the parameter is fixed."""
+    low, middle, high = np.quantile(draws, _QUANTILES)
+    if low == high:
+        return {name: float(middle)}
+    return {name: float(middle), f"{name}_LOWERR": float(middle - low), f"{name}_UPERR": float(high - middle)}
+
+
+def _parameters(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]:
+    """X_IMA, Y_IMA, FLUX, BKG, PSF_WIDTH, and the background's gradient."""
+    names = {"x_pos": "X_IMA", "y_pos": "Y_IMA", "flux": "FLUX", "background": "BKG", "psf_width": "PSF_WIDTH"}
+    found: dict[str, float] = {}
+    for name in SITES:
+        found |= _interval(names[name], draws[name])
+    for name, column in (("background_dx", "BKG_DX"), ("background_dy", "BKG_DY")):
+        if name in draws:
+            found[column] = float(np.median(draws[name]))
+    return found
+
+
+def _place(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]:
+    """RA and DEC of the median position, with errors on the sky."""
+    if stamp.wcs is None:
+        return {}
+    from astropy import units
+
+    x, y = draws["x_pos"], draws["y_pos"]
+    sky = stamp.wcs.celestial.pixel_to_world(np.append(x, np.median(x)) - 1, np.append(y, np.median(y)) - 1).icrs
+    here = sky[-1]
+    found = {"RA": float(here.ra.deg), "DEC": float(here.dec.deg)}
+    if np.ptp(x) == 0 and np.ptp(y) == 0:
+        return found
+    offsets = here.spherical_offsets_to(sky[:-1])
+    for name, offset in zip(("RA", "DEC"), offsets, strict=True):
+        low, high = np.quantile(offset.to_value(units.arcsec), (0.16, 0.84))
+        found |= {f"{name}_LOWERR": float(max(-low, 0.0)), f"{name}_UPERR": float(max(high, 0.0))}
+    spread = [np.std(offset.to_value(units.arcsec)) for offset in offsets]
+    return found | {"RADEC_ERR": float(np.hypot(*spread))}
+
+
+def _counts(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> dict[str, float]:
+    """CTS, counts of the source in the stamp, and LIGHT, the share of its light that the exposed pixels hold."""
+    from ..expected import with_slope
+
+    middle = {name: float(np.median(draws[name])) for name in SITES}
+    slope = draws.get("psf_slope")
+    shape = with_slope(psf, None if slope is None else float(np.median(slope)))
+    place = middle["x_pos"], middle["y_pos"], middle["psf_width"]
+    light = np.asarray(shape.pixel_fraction(stamp.columns, stamp.rows, *place))
+    seen = float(np.sum(stamp.exposure * light))
+    return _interval("CTS", draws["flux"] * seen) | {"LIGHT": float(light[stamp.exposure > 0].sum())}
+
+
+def _quality(posterior: StampPosterior) -> dict[str, Any]:
+    names = {
+        "flux_ul95": "FLUX_UL95",
+        "flux_detectable": "FLUX_DETECTABLE",
+        "det_like": "DET_LIKE",
+        "ln_bayes_factor": "LN_BAYES",
+        "khat": "KHAT",
+        "ess": "ESS",
+        "r_hat": "R_HAT",
+    }
+    numbers = {column: float(posterior.numbers[name]) for name, column in names.items() if name in posterior.numbers}
+    return {"METHOD": posterior.method} | {name: value for name, value in numbers.items() if math.isfinite(value)}
