@@ -129,7 +129,8 @@ def _run(
         if workers or scheduler:
             finished = on_cluster(store, missing, partial(do, threads=1), workers, scheduler)
         else:
-            here = partial(do, threads=os.cpu_count() or 1)
+            # A thread more than cores: one of them may wait for a program that another compiles.
+            here = partial(do, threads=(os.cpu_count() or 1) + 1)
             finished = ((chunk, here(store.sources_in(chunk))) for chunk in missing)
         for chunk, measured in finished:
             yield chunk, measured

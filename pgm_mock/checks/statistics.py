@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 _ANNULI = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0, np.inf)
 """Radii of the profile's annuli [pixels]."""
@@ -64,9 +64,15 @@ def total_counts(fitted: Fitted) -> float:
     return float((fitted.counts[fitted.exposed].sum() - expected) / np.sqrt(expected))
 
 
+def _log_tail(counts: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Logarithm of the Poisson probability of so many counts or more."""
+    with np.errstate(divide="ignore"):
+        return np.where(counts > 0, np.log(special.gammainc(np.maximum(counts, 1), mean)), 0.0)
+
+
 def largest_pixel(fitted: Fitted) -> float:
     """How improbable the most improbably bright pixel is, -log10 of its tail probability."""
-    tail = stats.poisson.logsf(fitted.counts[fitted.exposed] - 1, fitted.mean[fitted.exposed])
+    tail = _log_tail(fitted.counts[fitted.exposed], fitted.mean[fitted.exposed])
     return float(-tail.min() / np.log(10))
 
 
@@ -109,7 +115,7 @@ def blocks(fitted: Fitted) -> Float[np.ndarray, "ny nx"]:
     ones = np.ones((_BLOCK, _BLOCK))
     away = fitted.away
     counts, mean = (ndimage.convolve(np.where(away, image, 0.0), ones, mode="constant") for image in fitted[:2])
-    tail = stats.poisson.logsf(np.round(counts) - 1, np.maximum(mean, 1e-12))
+    tail = _log_tail(np.round(counts), np.maximum(mean, 1e-12))
     return np.where(away, -tail / np.log(10), 0.0)
 
 

@@ -184,11 +184,12 @@ def _climb(
 
     shares = jnp.repeat(jnp.array([1.0, 0.0]), len(starts))
     modes, factors = jax.vmap(from_one)(shares, jnp.tile(starts, (2, 1)), jnp.tile(masks, (2, 1)))
-    likelihoods = or_nothing(jax.vmap(lambda u: log_target(u, 0.0))(modes))
-    # The last of each half is the dark one; it is not among the modes of the whole model.
-    bright = np.arange(len(modes)) % len(starts) < number
+    everywhere, both = jnp.tile(modes, (2, 1)), jnp.repeat(jnp.array([0.0, 1.0]), len(modes))
+    likelihoods, joint = jnp.split(or_nothing(jax.vmap(log_target)(everywhere, both)), 2)
+    # The last of each half of the modes is the dark one; it is not among those of the whole model.
+    bright, dark_one = np.arange(len(modes)) % len(starts) < number, len(starts) - 1
     equal = jnp.full(number, -jnp.log(number))
-    nothing = modes[len(starts) - 1], factors[len(starts) - 1], log_target(modes[len(starts) - 1], 1.0), likelihoods[-1]
+    nothing = modes[dark_one], factors[dark_one], joint[dark_one], likelihoods[-1]
     return Mixture(equal, modes[:number], factors[:number]), jnp.max(likelihoods[bright]), nothing
 
 

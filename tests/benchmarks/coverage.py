@@ -2,9 +2,9 @@
 
     python -m pip install -c constraints.txt -e ".[test]" && python -m tests.benchmarks.coverage IMAGE EXPOSURE REGIONS
 
-Each field has the real exposure map, sources about the real places (2 pixels off, as the prior has it) with the fluxes
-that a fit of the real image gives, and a uniform background. They are measured with the family that they were made with, Gaussian or King; and Gaussians are
-fitted to King truths, to see what their flux means.
+Each field has the real exposure map, sources about the real places (2 pixels off, as the prior has it) with the
+fluxes that a fit of the real image gives, and a uniform background. They are measured with the family that they were
+made with, Gaussian or King; and Gaussians are fitted to King truths, to see what their flux means.
 """
 
 import argparse
