@@ -11,7 +11,7 @@ from . import poisson
 from .errors import InputError
 from .expected import factors_of
 from .observation import Observation
-from .psf import PSF, GaussianPSF, SumOfGaussians, choose_psf
+from .psf import PSF, GaussianPSF, SumOfGaussians, choose_psf, parse_psf
 from .random import source_key
 
 if TYPE_CHECKING:
@@ -105,11 +105,14 @@ def sources_of_table(table: "Table", observation: Observation, psf: str = "auto"
     Args:
         table: as `catalog` writes it; rows without a flux are left out.
         observation: its header and WCS choose the PSF.
-        psf: "auto", or a name or file of `choose_psf`.
+        psf: "auto" takes each source's own where the table has it in PSF, else that of the header; or a name or file
+            of `choose_psf`.
 
     Raises:
-        InputError: a table without positions or fluxes.
+        InputError: a table without positions or fluxes, in other units, or of several fields.
     """
+    if "FIELD" in table.colnames and len(set(table["FIELD"])) > 1:
+        raise InputError(f"catalog: expected the sources of one field, found {len(set(table['FIELD']))} fields")
     flux_name = next((name for name in ("RATE", "FLUX") if name in table.colnames), None)
     if flux_name is None or not {"X_IMA", "Y_IMA"} <= set(table.colnames):
         raise InputError(f"catalog: expected columns X_IMA, Y_IMA and RATE or FLUX, found {', '.join(table.colnames)}")
@@ -121,7 +124,10 @@ def sources_of_table(table: "Table", observation: Observation, psf: str = "auto"
     found = []
     for place in range(len(table)):
         if np.isfinite(flux[place]):
-            one = choose_psf(psf, observation.header, observation.wcs, x[place], y[place])
+            if psf == "auto" and "PSF" in table.colnames:
+                one = parse_psf(str(table["PSF"][place]))
+            else:
+                one = choose_psf(psf, observation.header, observation.wcs, x[place], y[place])
             width = widths[place] if np.isfinite(widths[place]) else float(one.typical_width)
             found.append(FieldSource(float(x[place]), float(y[place]), float(flux[place]), one, float(width)))
     return found
@@ -131,7 +137,11 @@ def _plain(column: Any, unit: Any) -> np.ndarray:
     """A column's numbers in a unit; those without one are taken as they are."""
     own = getattr(column, "unit", None)
     values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
-    return values if own is None else values * float(own.to(unit))
+    if own is None:
+        return values
+    if not own.is_equivalent(unit):
+        raise InputError(f"catalog: expected {column.info.name} in {unit}, found {own}")
+    return values * float(own.to(unit))
 
 
 def _check(what: str, flux: float, *others: float) -> None:

@@ -288,6 +288,10 @@ def _checked(site: Site, prior: Any) -> Prior:
                 f"{site.name}: expected a continuous prior, or a plain number for a fixed value, "
                 f"found {type(prior).__name__}"
             )
+        if site.name == "psf_slope" and not np.all(np.asarray(getattr(prior.support, "lower_bound", 0.0)) >= 1):
+            raise InputError(
+                f"psf_slope: expected a prior on values > 1, as TruncatedNormal(low=1.1), found {_describe(prior)}"
+            )
         if site.positive and not _is_positive(prior.support):
             raise InputError(
                 f"{site.name}: expected a prior on values ≥ 0, such as LogNormal, Gamma or "
@@ -300,7 +304,8 @@ def _checked(site: Site, prior: Any) -> Prior:
         )
     value = np.asarray(prior, float)
     if not np.all(np.isfinite(value)) or np.any(value < _least(site)) or (site.name == "psf_width" and value == 0):
-        least = "> 0" if site.name == "psf_width" else "≥ 0" if site.positive else "finite"
+        wanted = {"psf_slope": "> 1", "psf_width": "> 0"}
+        least = wanted.get(site.name, "≥ 0" if site.positive else "finite")
         raise InputError(f"{site.name}: expected a value {least}, found {_write(value)}")
     return value if site.plural else float(value)
 
@@ -310,6 +315,8 @@ def _numbers(site: Site) -> str:
 
 
 def _least(site: Site) -> float:
+    if site.name == "psf_slope":
+        return math.nextafter(1.0, 2.0)  # a King profile's light is finite for slopes above 1
     return 0.0 if site.positive else -math.inf
 
 

@@ -1,5 +1,6 @@
 """Shared fixtures: the precision of the session, the real files where they are, and a small stamp."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from pgm_mock import Observation, Priors
+from pgm_mock.inference import program
 
 mpl.use("Agg")
 jax.config.update("jax_enable_x64", True)
@@ -37,6 +39,14 @@ def commands_leave_nothing(cache_folder, monkeypatch):
     if jax.config.jax_compilation_cache_dir is not None:
         jax.config.update("jax_compilation_cache_dir", None)
         compilation_cache.reset_cache()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_let_go():
+    """XLA aborts where a process has more memory maps than the system allows: each file compiles its own programs."""
+    yield
+    program.forget()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

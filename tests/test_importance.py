@@ -337,3 +337,13 @@ def test_float32_session(stamp):
     assert found.certified
     assert found.numbers["log_evidence"] == pytest.approx(exact.numbers["log_evidence"], abs=0.15)
     assert found.draws["flux"].mean() == pytest.approx(exact.draws["flux"].mean(), abs=0.2 * exact.draws["flux"].std())
+
+
+def test_many_programs_make_room_for_new_ones(monkeypatch):
+    """Oracle: NumPy; with room for two programs, four are compiled and give what they should."""
+    monkeypatch.setattr(program, "_MOST", 2)
+    total = jax.jit(jnp.sum)
+    for _ in range(2):
+        for size in (3, 4, 5, 6):
+            assert float(program.call(total, np.arange(size, dtype=float))) == np.arange(size).sum()
+            assert len(program._compiled) <= 2

@@ -117,6 +117,7 @@ def test_importance_agrees_with_nuts(crowded, priors):
         np.testing.assert_allclose(drawn.std(axis=0), spread, rtol=0.2, err_msg=name)
 
 
+@pytest.mark.slow
 def test_evidence_against_no_source_is_that_of_a_fit_without_one(crowded, priors):
     """Oracle: the evidence of the same model with a flux of nothing, by its own importance sampling."""
     with_source = fit(crowded, priors, method="importance")

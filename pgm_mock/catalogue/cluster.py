@@ -1,7 +1,12 @@
 """The same chunks on a Dask cluster: workers that die are replaced, and what they had is done again."""
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+
+import jax
 
 from ..errors import InputError
 from .measure import Measured
@@ -12,7 +17,7 @@ if TYPE_CHECKING:
 _AHEAD = 4
 """Chunks for each worker that are sent ahead."""
 _DEATHS = 10
-"""A chunk may lose so many workers before it is given up: dying is what workers on a shared machine do."""
+"""A chunk may be given up so often by a scheduler: dying is what workers on a shared machine do."""
 
 
 def on_cluster(
@@ -32,46 +37,51 @@ def on_cluster(
     """
     try:
         import dask
-        from distributed import Client, LocalCluster, as_completed
+        from distributed import Client, KilledWorker, LocalCluster, as_completed
     except ImportError as error:
         raise InputError('workers: expected dask.distributed, `pip install "pgm_mock[dask]"`; found none') from error
     if not missing:
         return
     dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS})
-    cluster: Any = scheduler
-    if scheduler is None:
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
-    try:
-        client = Client(cluster, timeout=30)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(f"scheduler: expected a Dask scheduler at {scheduler}, found none: {error}") from error
-    try:
+    with ExitStack() as stack:
+        cluster: Any = scheduler
+        if scheduler is None:
+            local = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+            cluster = stack.enter_context(local)
+        try:
+            client = stack.enter_context(Client(cluster, timeout=30))
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(f"scheduler: expected a Dask scheduler at {scheduler}, found none: {error}") from error
         waiting = iter(missing)
         running = as_completed()
         names: dict[Any, int] = {}
+        lost: Counter[int] = Counter()
         ahead = _AHEAD * max(1, workers, len(client.scheduler_info()["workers"]))
 
-        def send() -> None:
-            for chunk in waiting:
-                future = client.submit(_measure, do, store.sources_in(chunk), pure=False)
-                names[future.key] = chunk
-                running.add(future)
-                return
+        def send(chunk: int) -> None:
+            double = bool(jax.config.jax_enable_x64)
+            future = client.submit(_measure, do, store.sources_in(chunk), double, pure=False)
+            names[future.key] = chunk
+            running.add(future)
 
-        for _ in range(ahead):
-            send()
+        for chunk in itertools.islice(waiting, ahead):
+            send(chunk)
         for future in running:
-            yield names.pop(future.key), future.result()
-            send()
-    finally:
-        client.close()
-        if scheduler is None:
-            cluster.close()
+            chunk = names.pop(future.key)
+            try:
+                measured = future.result()
+            except KilledWorker as error:
+                lost[chunk] += 1
+                if lost[chunk] > _DEATHS:
+                    raise InputError(f"scheduler: expected workers that live, chunk {chunk} lost all it had") from error
+                send(chunk)
+                continue
+            yield chunk, measured
+            for following in itertools.islice(waiting, 1):
+                send(following)
 
 
-def _measure(do: Callable[..., list[Measured]], sources: list[Any]) -> list[Measured]:
-    """Measure on a worker, in double precision and on one core."""
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
+def _measure(do: Callable[..., list[Measured]], sources: list[Any], double: bool) -> list[Measured]:
+    """Measure on a worker, in the precision of the caller."""
+    jax.config.update("jax_enable_x64", double)
     return do(sources)

@@ -38,15 +38,17 @@ def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None) 
         raise InputError(f"{label}: expected a text file: {error}") from error
     fields: list[Field] = []
     for number, line in enumerate(lines, 1):
+        if line.startswith("SIMPLE  ="):
+            raise InputError(f"{label}: expected a list of `image exposure regions`, found an image without EXPOSURE")
         words = line.split("#")[0].split()
         if not words:
             continue
         if len(words) != 3:
-            raise InputError(f"{label}, line {number}: expected `image exposure regions`, found {line.strip()!r}")
+            raise InputError(f"{label}, line {number}: expected `image exposure regions`, found {line.strip()[:80]!r}")
         image, exposure, regions = (Path(path).parent / word for word in words)
         observation = Observation.read(image, exposure, exposure_unit=exposure_unit)
-        name = Path(words[0]).name.split(".")[0]
-        if name in [field.name for field in fields]:
+        name = Path(words[0]).name.split(".")[0] or "field"
+        while name in [field.name for field in fields]:
             name = f"{name}_{number}"
         fields.append(Field(observation, read_regions(regions, observation), name))
     if not fields:

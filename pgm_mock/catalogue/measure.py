@@ -15,7 +15,7 @@ from ..inference.posterior import StampPosterior
 from ..mock import expected_images
 from ..observation import Observation
 from ..priors import SITES
-from ..psf import PSF
+from ..psf import PSF, describe_psf
 from .sources import Source
 
 NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
@@ -49,7 +49,7 @@ def measure_all(
 
 def measure(source: Source, plan: Plan, num_replicates: int, significance: float) -> Measured:
     """Fit, check and tabulate one source; one that cannot be fitted gets a row that says why."""
-    row: dict[str, Any] = {"ID": source.name, "X_ASKED": source.x, "Y_ASKED": source.y}
+    row: dict[str, Any] = {"ID": source.name, "X_ASKED": source.x, "Y_ASKED": source.y, "FIELD": source.field}
     stamp = source.stamp
     if stamp is None or source.priors is None:
         return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
@@ -61,10 +61,12 @@ def measure(source: Source, plan: Plan, num_replicates: int, significance: float
     flat = {name: _flat(draws) for name, draws in posterior.draws.items()}
     few = {name: draws[np.linspace(0, len(draws) - 1, 200).astype(int)] for name, draws in flat.items()}
     mean = expected_images(stamp, few, source.psf).mean(axis=0)
+    row["PSF"] = describe_psf(source.psf)
     row |= _parameters(stamp, flat) | _place(stamp, flat) | _counts(stamp, flat, source.psf) | _quality(posterior)
     flag = 0
     said: list[str] = []
-    if num_replicates:
+    check = None
+    if num_replicates and all(np.isfinite(draws).all() for draws in flat.values()):
         check = posterior_predictive_check(
             stamp,
             posterior.tree(),
@@ -76,8 +78,8 @@ def measure(source: Source, plan: Plan, num_replicates: int, significance: float
             plain=False,
         )
         row["P_VALUE"] = check.p_value
-        if check.flagged:
-            flag, said = flag | MODEL, [*said, *check.sentences]
+    if check is not None and check.flagged:
+        flag, said = flag | MODEL, [*said, *check.sentences]
     if posterior.problems:
         flag, said = flag | METHOD, [*said, *posterior.problems]
     if row["LIGHT"] < _LEAST_LIGHT:

@@ -31,6 +31,8 @@ def write_tables(folder: Path, table: "QTable") -> None:
             if form == "fits":
                 for column in told.colnames:  # a FITS header has no room for descriptions; they would warn
                     told[column].info.description = None
+                    if told[column].dtype.kind == "U":
+                        told[column] = np.char.encode(told[column], "utf-8")
             told.write(temporary, format=form, overwrite=True)
 
 
@@ -38,9 +40,11 @@ def write_regions(folder: Path, table: "QTable", fields: Sequence[Field]) -> Non
     """Write DS9 regions of the fitted positions, with names; flagged ones in red. One file for each field."""
     from astropy import units
 
-    for number, field in enumerate(fields):
+    first = 0
+    for field in fields:
+        own, first = table[first : first + len(field.regions)], first + len(field.regions)
         lines = ["# Region file format: DS9", "image"]
-        for row in _rows_of(table, field, fields):
+        for row in own:
             x, y = row["X_ASKED"].to_value(units.pix), row["Y_ASKED"].to_value(units.pix)
             if "X_IMA" in table.colnames and np.isfinite(row["X_IMA"]):
                 x, y = row["X_IMA"].to_value(units.pix), row["Y_IMA"].to_value(units.pix)
@@ -48,7 +52,7 @@ def write_regions(folder: Path, table: "QTable", fields: Sequence[Field]) -> Non
                 colour = "red" if row["FLAG"] else "green"
                 name = str(row["ID"]).replace("{", "(").replace("}", ")")
                 lines.append(f"circle({x:.3f},{y:.3f},5) # color={colour} text={{{name}}}")
-        path = folder / ("catalog.reg" if len(fields) == 1 else f"catalog_{field.name or number}.reg")
+        path = folder / ("catalog.reg" if len(fields) == 1 else f"catalog_{field.name}.reg")
         with replacing(path) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -63,7 +67,7 @@ def write_posteriors(folder: Path, measured: Sequence[Measured], observation: Ob
     names = [name for name in ALL_SITES if any(name in one.draws for one in measured)]
     if not names:
         return
-    number = max(len(one.draws[names[0]]) for one in measured if one.draws)
+    number = min(len(one.draws[names[0]]) for one in measured if one.draws)
     values = {name: np.full((1, number, len(measured)), np.nan, np.float32) for name in names}
     for place, one in enumerate(measured):
         for name, draws in one.draws.items():
@@ -96,13 +100,6 @@ def write_page(
     page = catalogue_page(table, thumbnails, title=title, field=picture, notes=notes)
     with replacing(folder / "catalog.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
-
-
-def _rows_of(table: "QTable", field: Field, fields: Sequence[Field]) -> "QTable":
-    if len(fields) == 1:
-        return table
-    own = [str(name).startswith(f"{field.name}:") for name in table["ID"]]
-    return table[np.array(own, bool)]
 
 
 def _picture(table: "QTable", field: Field) -> bytes:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 _NEEDED = ("ID", "FLAG", "MEANING")
-_BESIDE_THE_IMAGES = ("RATE", "CTS", "PSF_WIDTH", "RATE_UL95", "DET_LIKE", "LN_BAYES", "P_VALUE", "METHOD")
+_FLUXES = ("RATE", "RATE_UL95", "FLUX", "FLUX_UL95")
+_BESIDE_THE_IMAGES = (*_FLUXES, "CTS", "PSF_WIDTH", "DET_LIKE", "LN_BAYES", "P_VALUE", "METHOD")
 _LOWER, _UPPER = "_LOWERR", "_UPERR"
 _DASH = "–"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -94,6 +94,8 @@ def catalog(
     work = _Work(method, num_draws, num_samples, num_replicates, significance, plan.seed)
     if chunk_size < 1:
         raise InputError(f"chunk_size: expected at least 1, found {chunk_size}")
+    if workers < 0:
+        raise InputError(f"workers: expected 0 or more, found {workers}")
     if 0 < num_replicates < 100 or num_replicates < 0:
         raise InputError(f"num_replicates: expected 0 or at least 100, found {num_replicates}")
     sources = list(sources_of(fields, settings)) if fields else []

@@ -1,5 +1,6 @@
 """From a field and its regions to stamps that can be fitted, each with its PSF, its priors and its neighbours."""
 
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,7 @@ class Source:
 
     Attributes:
         name: unique in the catalogue; its random key is made from it.
+        field: name of its field.
         x, y: the position asked for [FITS image pixels].
         stamp: its image, or None where there is none, for the reason in
         reason: one line.
@@ -61,6 +63,7 @@ class Source:
     """
 
     name: str
+    field: str
     x: float
     y: float
     stamp: Observation | None
@@ -76,7 +79,13 @@ def sources_of(fields: Sequence[Field], settings: Settings) -> Iterator[Source]:
         InputError: a name that stands twice, or fields whose fluxes have different units.
     """
     seen: set[str] = set()
-    for field in fields:
+    names = [field.name for field in fields]
+    if len(fields) > 1 and ("" in names or len(set(names)) < len(names)):
+        raise InputError(f"fields: expected a name for each of several fields, each another, found {names}")
+    for given in fields:
+        # A worker gets the coordinates through FITS text: all are brought to what survives it.
+        wcs = pickle.loads(pickle.dumps(given.observation.wcs))
+        field = given._replace(observation=replace(given.observation, wcs=wcs))
         if field.observation.flux_unit != fields[0].observation.flux_unit:
             units = f"{fields[0].observation.flux_unit!r} and {field.observation.flux_unit!r}"
             raise InputError(f"fields: expected fluxes in one unit, found {units}")
@@ -96,25 +105,29 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
     try:
         stamp = observation.stamp(region.x, region.y, settings.half_size, name=name)
         stamp = replace(stamp, header=None)
-        nearby = _nearby(field, region, stamp)
+        nearby = _nearby(field, region, stamp, settings.neighbours == "mask")
         if settings.neighbours == "mask":
             stamp = _masked(stamp, region, nearby)
         priors = _priors(stamp, region, nearby, settings, psf)
     except InputError as error:
-        return Source(name, region.x, region.y, None, str(error), None, psf)
-    return Source(name, region.x, region.y, stamp, "", priors, psf)
+        return Source(name, field.name, region.x, region.y, None, str(error), None, psf)
+    return Source(name, field.name, region.x, region.y, stamp, "", priors, psf)
 
 
-def _nearby(field: Field, region: Region, stamp: Observation) -> list[Region]:
+def _nearby(field: Field, region: Region, stamp: Observation, masked: bool) -> list[Region]:
     """The other sources inside the stamp, or so near that they shine into it."""
     (left, low), (ny, nx) = stamp.origin, stamp.shape
-    return [
-        other
-        for other in field.regions
-        if other is not region
-        and left - _MARGIN <= other.x <= left + nx - 1 + _MARGIN
-        and low - _MARGIN <= other.y <= low + ny - 1 + _MARGIN
-    ]
+
+    def reaches_in(other: Region) -> bool:
+        margin = _circle(other) if masked else _MARGIN
+        inside = left - margin <= other.x <= left + nx - 1 + margin
+        return inside and low - margin <= other.y <= low + ny - 1 + margin
+
+    return [other for other in field.regions if other is not region and reaches_in(other)]
+
+
+def _circle(region: Region) -> float:
+    return region.radius if np.isfinite(region.radius) else _LEAST_RADIUS
 
 
 def _masked(stamp: Observation, region: Region, nearby: list[Region]) -> Observation:
@@ -123,8 +136,7 @@ def _masked(stamp: Observation, region: Region, nearby: list[Region]) -> Observa
     own = np.hypot(stamp.x - region.x, stamp.y - region.y)
     for other in nearby:
         distance = np.hypot(stamp.x - other.x, stamp.y - other.y)
-        radius = other.radius if np.isfinite(other.radius) else _LEAST_RADIUS
-        exposure[(distance <= radius) & (distance < own)] = 0.0
+        exposure[(distance <= _circle(other)) & (distance < own)] = 0.0
     return replace(stamp, counts=np.where(exposure > 0, stamp.counts, 0), exposure=exposure)
 
 

@@ -8,11 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..errors import InputError
 from ..files import output_folder, replacing
 from ..psf import describe_psf
+from ..results import provenance
 from .measure import Measured
 from .sources import Source
 
@@ -35,24 +37,27 @@ class Store:
         self.sources = sources
         self.numbers = [range(n, min(n + chunk_size, len(sources))) for n in range(0, len(sources), chunk_size)]
         self.damaged: list[str] = []
-        identity = json.dumps(settings | {"chunk_size": chunk_size, "input": _fingerprint(sources)}, sort_keys=True)
+        told = settings | provenance() | {"chunk_size": chunk_size, "input": _fingerprint(sources)}
+        self.identity = json.dumps(told | {"double_precision": bool(jax.config.jax_enable_x64)}, sort_keys=True)
+        for left in [*self.folder.glob(".catalog*"), *self.chunks.glob(".0*")]:  # of a run that was killed
+            left.unlink(missing_ok=True)
         manifest = self.folder / _MANIFEST
-        if manifest.exists():
-            if manifest.read_text(encoding="utf-8") != identity:
-                raise InputError(
-                    f"{self.folder}: expected a new folder, or one with a catalogue of the same files and options, "
-                    f"found one of others (see {_MANIFEST})"
-                )
-        else:
+        known = _json_or_nothing(manifest)
+        if known not in (None, json.loads(self.identity)):
+            raise InputError(
+                f"{self.folder}: expected a new folder, or one with a catalogue of the same files and options by the "
+                f"same versions, found one of others (see {_MANIFEST})"
+            )
+        if known is None:
             with replacing(manifest) as temporary:
-                temporary.write_text(identity, encoding="utf-8")
+                temporary.write_text(self.identity, encoding="utf-8")
 
     def path(self, chunk: int) -> Path:
         """Where a chunk's results are."""
         return self.chunks / f"{chunk:06d}.npz"
 
     def missing(self) -> list[int]:
-        """The chunks that are not done; one that cannot be read is removed, and noted in `damaged`."""
+        """The chunks that are not done; one that cannot be read, or is of another run, is noted in `damaged`."""
         found = []
         for chunk in range(len(self.numbers)):
             if not self.path(chunk).exists():
@@ -71,7 +76,7 @@ class Store:
 
     def write(self, chunk: int, measured: Sequence[Measured]) -> None:
         """Keep the results of a chunk."""
-        arrays: dict[str, Any] = {"rows": json.dumps([one.row for one in measured])}
+        arrays: dict[str, Any] = {"rows": json.dumps([one.row for one in measured]), "identity": self.identity}
         for number, one in enumerate(measured):
             arrays |= {f"{number}/draws/{name}": draws for name, draws in one.draws.items()}
             if one.images is not None:
@@ -83,8 +88,8 @@ class Store:
         """Return the results of a chunk."""
         with open(self.path(chunk), "rb") as stream, np.load(stream) as arrays:
             rows = json.loads(str(arrays["rows"]))
-            if len(rows) != len(self.numbers[chunk]):
-                raise ValueError(f"expected {len(self.numbers[chunk])} rows, found {len(rows)}")
+            if str(arrays["identity"]) != self.identity or len(rows) != len(self.numbers[chunk]):
+                raise ValueError("expected the rows of this catalogue, found others")
             draws: list[dict[str, np.ndarray]] = [{} for _ in rows]
             images: list[np.ndarray | None] = [None for _ in rows]
             for key in arrays.files:
@@ -96,13 +101,27 @@ class Store:
         return [Measured(*one) for one in zip(rows, draws, images, strict=True)]
 
 
+def _json_or_nothing(path: Path) -> Any:
+    """Read what is known of an earlier run; nothing where there is none, or where the file was cut off."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def _fingerprint(sources: Sequence[Source]) -> str:
     """A checksum of all that the results depend on beside the options."""
     crc = 0
+    skies: dict[int, str] = {}
     for source in sources:
         told = [source.name, source.x, source.y, source.reason, describe_psf(source.psf)]
+        for leaf in jax.tree.leaves(source.psf):
+            crc = zlib.crc32(np.asarray(leaf).tobytes(), crc)
         if source.stamp is not None and source.priors is not None:
-            told += [source.stamp.origin, source.stamp.exposure_unit, source.priors.describe()]
+            wcs = source.stamp.wcs
+            if wcs is not None and id(wcs) not in skies:
+                skies[id(wcs)] = wcs.to_header_string(relax=True)
+            told += [source.stamp.origin, source.stamp.exposure_unit, source.priors.describe(), skies.get(id(wcs))]
             crc = zlib.crc32(source.stamp.counts.tobytes(), zlib.crc32(source.stamp.exposure.tobytes(), crc))
         crc = zlib.crc32(json.dumps(told, default=str).encode(), crc)
     return f"{len(sources)} sources, crc32 {crc:08x}"

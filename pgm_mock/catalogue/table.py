@@ -49,11 +49,14 @@ COLUMNS = [
     *_with_errors("BKG", "flux / pix", "background in the middle of the stamp"),
     Column("BKG_DX", "1 / pix", "gradient of the background's logarithm along the columns"),
     Column("BKG_DY", "1 / pix", "gradient of the background's logarithm along the rows"),
-    *_with_errors("PSF_WIDTH", "pix", "width of the PSF: sigma of a Gaussian, core radius of a King profile"),
+    *_with_errors(
+        "PSF_WIDTH", "pix", "sigma of a Gaussian, core radius of a King, FWHM of a Moffat, stretch of an image"
+    ),
     Column("FLUX_UL95", "flux", "95 % upper limit of a source at the position asked for, flat prior on fluxes >= 0"),
     Column("FLUX_DETECTABLE", "flux", "flux that would have been detected in 95 % of all cases"),
     Column("DET_LIKE", "", "detection likelihood, -ln of the chance that there is only background"),
     Column("LN_BAYES", "", "ln of the Bayes factor of a source against none"),
+    Column("PSF", "", "the PSF, in the package's own words", str),
     Column("METHOD", "", "what gave the posterior: importance, nuts, or none", str),
     Column("KHAT", "", "shape of the importance weights' tail; up to 0.7 they can be trusted"),
     Column("ESS", "", "effective sample size of the importance weights"),
@@ -68,6 +71,7 @@ COLUMNS = [
         int,
     ),
     Column("MEANING", "", "the flag in words", str),
+    Column("FIELD", "", "name of the field, where there are several", str),
     Column("X_ASKED", "pix", "column that was asked for"),
     Column("Y_ASKED", "pix", "row that was asked for"),
 ]
@@ -98,7 +102,8 @@ def make_table(rows: Sequence[dict[str, Any]], flux_unit: str) -> "QTable":
             values = np.array([row.get(column.name, np.nan) for row in rows], float)
         else:
             values = [column.kind(row.get(column.name, column.kind())) for row in rows]
-        if column.kind is float and not np.isfinite(values).any():
+        empty = column.kind is float and not np.isfinite(values).any() and not column.name.endswith("_ASKED")
+        if empty or (column.name in ("FIELD", "PSF") and not any(values)):
             continue
         name = column.name.replace("FLUX", "RATE") if Unit(flux_unit) == Unit("ct / s") else column.name
         unit = units[column.unit] if column.unit in units else Unit(column.unit)

@@ -102,7 +102,7 @@ def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True, 
         parser.add_argument("--y", type=float, help="position: row [FITS image pixel]")
         parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamp has 2N+1 pixels (20)")
         family = "gaussian, king, moffat, or a FITS image of a PSF (gaussian)"
-        parser.add_argument("--psf", default="gaussian", metavar="PSF", help=family)
+        parser.add_argument("--psf", metavar="PSF", help=family)
         parser.add_argument("--priors", metavar="FILE", help="TOML file of priors")
 
 

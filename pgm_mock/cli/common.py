@@ -40,7 +40,7 @@ def read_observation(options: Namespace) -> Observation:
 
 def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> PSF:
     """Return the PSF named on the command line, as it is at a place."""
-    return choose_psf(options.psf, stamp.header, stamp.wcs, x, y)
+    return choose_psf(options.psf or "gaussian", stamp.header, stamp.wcs, x, y)
 
 
 def read_priors(options: Namespace, stamp: Observation, x: float, y: float, psf: PSF) -> Priors:

@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     regions = _regions(options, observation)
     folder = output_folder(options.out)
     epic = epic_psf(observation.header, observation.wcs, regions[0].x, regions[0].y)
-    if options.psf == "gaussian" and epic is not None:
+    if options.psf in (None, "gaussian") and epic is not None:
         progress(f"note: {epic.line()}; a Gaussian's flux misses about a third of its light: --psf king fits all of it")
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
     summaries = []

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import replacing
 from ..observation import Observation
-from ..priors import SITES, Priors
+from ..priors import ALL_SITES, Priors
 from ..results import values
 from .common import fixed_parameters, position, progress, read_observation, read_priors, read_psf, report, start_jax
 
@@ -46,6 +46,7 @@ def _whole_field(options: Namespace) -> int:
     """Simulate images of the field from a catalogue, and write them as one cube."""
     import jax.numpy as jnp
     from astropy.io import fits
+    from astropy.io.registry import IORegistryError
     from astropy.table import Table
     from astropy.units import Unit
 
@@ -56,9 +57,9 @@ def _whole_field(options: Namespace) -> int:
     observation = read_observation(options)
     try:
         table = Table.read(options.catalog)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, IORegistryError) as error:
         raise InputError(f"{options.catalog}: expected a table, found none: {str(error).splitlines()[0]}") from error
-    sources = sources_of_table(table, observation, "auto" if options.psf == "gaussian" else options.psf)
+    sources = sources_of_table(table, observation, options.psf or "auto")
     background = options.background
     if background is None:
         if "BKG" not in table.colnames:
@@ -67,6 +68,8 @@ def _whole_field(options: Namespace) -> int:
         factor = 1.0 if column.unit is None else float(column.unit.to(Unit(observation.flux_unit) / Unit("pix")))
         background = factor * float(np.nanmedian(np.ma.filled(np.ma.asarray(column.data).astype(float), np.nan)))
     extended = [_beta_model(text, BetaModel) for text in options.extended]
+    if options.n < 1:
+        raise InputError(f"--n: expected at least 1, found {options.n}")
     progress(f"simulating {options.n} fields of {len(sources)} sources")
     mean = expected_field(observation, sources, background, extended)
     header = observation.stamp_header()
@@ -99,7 +102,8 @@ def _write(options: Namespace, stamp: Observation, priors: Priors, mocks: "xarra
     from astropy.units import Unit
 
     drawn = mocks["prior"].to_dataset()
-    units = {name: Unit(drawn[name].attrs["units"]) for name in SITES}
+    single = [name for name in ALL_SITES if name in drawn.data_vars and not ALL_SITES[name].plural]
+    units = {name: Unit(drawn[name].attrs["units"]) for name in single}
     table = QTable({name: drawn[name].values[0] * unit for name, unit in units.items()})
     header = stamp.stamp_header()
     exposure = fits.ImageHDU(stamp.exposure, header, name="EXPOSURE")

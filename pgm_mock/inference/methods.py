@@ -13,6 +13,7 @@ from ..psf import PSF, describe_psf
 from ..random import checked_seed, source_key
 from . import importance, nuts
 from .limits import detectable_flux, detection_likelihood
+from .nosource import source_parameters
 from .posterior import FAILED, KHAT_LIMIT, StampPosterior
 from .program import call
 from .unconstrained import Data
@@ -112,7 +113,7 @@ def importance_posterior(
         problems.append(f"few effective draws (ESS {ess:.0f}, expected at least {plan.min_ess:.0f})")
     if undefined := int(sample.undefined):
         problems.append(f"the density is not a number at {undefined} of {number} draws")
-    degrees = sum(name != "background" for name in priors.free)
+    degrees = source_parameters(priors)
     ratio = float(sample.max_log_likelihood - sample.source_free.max_log_likelihood)
     numbers = {
         "khat": khat,

@@ -42,6 +42,12 @@ def has_more(priors: Priors) -> bool:
     return more and "flux" in priors.free
 
 
+def source_parameters(priors: Priors) -> int:
+    """How many free numbers only the source has; the PSF's shape is not among them where neighbours show it too."""
+    own = _SOURCE if priors.neighbours else _SOURCE + _SHAPE
+    return sum(name in own for name in priors.free)
+
+
 def free_without_source(priors: Priors) -> np.ndarray:
     """Which numbers of a vector are free where the source is not there; the width is where neighbours show it."""
     frozen = _SOURCE if priors.neighbours else _SOURCE + _SHAPE

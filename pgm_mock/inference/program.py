@@ -14,6 +14,8 @@ import numpy as np
 
 _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
+_MOST = 20
+"""A program takes some 2000 memory maps, of which Linux gives a process 65530; beyond them XLA aborts it."""
 
 
 def kind(tree: Any) -> tuple[Any, ...]:
@@ -27,6 +29,15 @@ def stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
 
 
+def forget() -> None:
+    """Let go of all compiled programs that no thread waits for, JAX's own among them."""
+    with _looking_up:
+        for signature in [one for one, future in _compiled.items() if future.done()]:
+            del _compiled[signature]
+    with _tracing:
+        jax.clear_caches()
+
+
 def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
     """Call a jitted function, compiled ahead where it has not been for such arguments yet.
 
@@ -38,6 +49,8 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
         static: its static arguments.
     """
     signature = (program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64)
+    if signature not in _compiled and len(_compiled) >= _MOST:
+        forget()
     with _looking_up:
         mine = signature not in _compiled
         future = _compiled.setdefault(signature, Future())
