@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from pgm_mock import InputError, Priors, fit, summarise
-from pgm_mock.inference import nuts
+from pgm_mock.inference import nuts, program
 from pgm_mock.priors import SITES
 from pgm_mock.resources import resource
 
@@ -57,16 +57,20 @@ def test_real_sources_agree_with_the_independent_computation(real, place):
         assert found.sd == pytest.approx(expected["sd"], rel=0.1), name
 
 
+def programs_of(function) -> int:
+    return sum(signature[0] is function for signature in program._compiled)
+
+
 def test_second_source_costs_no_compilation(stamp, priors):
-    nuts.sample.clear_cache()
+    program.forget()
     numbers = {"method": "nuts", "num_chains": 2, "num_warmup": 20, "num_samples": 20}
     fit(stamp, priors, **numbers)
-    assert nuts.sample._cache_size() == 1
+    assert programs_of(nuts.sample) == 1
     other = dataclasses.replace(stamp, counts=2 * (stamp.counts > 0), origin=(1, 1), name="other")
     fit(other, Priors.default(other, 10.0, 12.0), **numbers, seed=9)
-    assert nuts.sample._cache_size() == 1
+    assert programs_of(nuts.sample) == 1
     fit(other, priors.replace(psf_width=1.0), **numbers)
-    assert nuts.sample._cache_size() == 2
+    assert programs_of(nuts.sample) == 2
 
 
 def test_groups_dimensions_and_provenance(posterior, stamp, priors):
