@@ -118,9 +118,11 @@ def sources_of_table(table: "Table", observation: Observation, psf: str = "auto"
         raise InputError(f"catalog: expected columns X_IMA, Y_IMA and RATE or FLUX, found {', '.join(table.colnames)}")
     from astropy.units import Unit
 
-    x, y = _plain(table["X_IMA"], Unit("pix")), _plain(table["Y_IMA"], Unit("pix"))
-    flux = _plain(table[flux_name], Unit(observation.flux_unit))
-    widths = _plain(table["PSF_WIDTH"], Unit("pix")) if "PSF_WIDTH" in table.colnames else np.full(len(table), np.nan)
+    x, y = column_in(table["X_IMA"], Unit("pix")), column_in(table["Y_IMA"], Unit("pix"))
+    flux = column_in(table[flux_name], Unit(observation.flux_unit))
+    widths = (
+        column_in(table["PSF_WIDTH"], Unit("pix")) if "PSF_WIDTH" in table.colnames else np.full(len(table), np.nan)
+    )
     found = []
     for place in range(len(table)):
         if np.isfinite(flux[place]):
@@ -133,8 +135,12 @@ def sources_of_table(table: "Table", observation: Observation, psf: str = "auto"
     return found
 
 
-def _plain(column: Any, unit: Any) -> np.ndarray:
-    """A column's numbers in a unit; those without one are taken as they are."""
+def column_in(column: Any, unit: Any) -> np.ndarray:
+    """Return a column's numbers in a unit; those without one are taken as they are.
+
+    Raises:
+        InputError: a column in a unit that cannot be converted.
+    """
     own = getattr(column, "unit", None)
     values = np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
     if own is None:

@@ -67,7 +67,7 @@ EXTRA_SITES: dict[str, Site] = {
 """Parameters that the model has only where priors for them are given."""
 ALL_SITES = SITES | EXTRA_SITES
 
-_NEIGHBOUR_SITES = 3
+_NEIGHBOUR_SITES = sum(site.plural for site in ALL_SITES.values())
 _CENTRE = re.compile(r"\s*cent(?:er|re)\s*(?:([+-])\s*([0-9.eE+-]+))?\s*")
 
 

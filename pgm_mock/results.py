@@ -134,6 +134,10 @@ def flat_draws(tree: "xarray.DataTree", group: str = "posterior") -> dict[str, n
     found = {}
     for name in ALL_SITES:
         if name in tree[group].data_vars:
-            drawn = values(tree, group, name)
-            found[name] = drawn.reshape(-1, *drawn.shape[2:])
+            found[name] = flat(values(tree, group, name))
     return found
+
+
+def flat(draws: np.ndarray) -> np.ndarray:
+    """Put the chains of draws, shape (chain, draw, ...), one after the other."""
+    return np.asarray(draws).reshape(-1, *np.shape(draws)[2:])

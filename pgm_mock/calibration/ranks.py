@@ -13,6 +13,7 @@ from ..inference.program import call
 from ..inference.unconstrained import Data, Point, given
 from ..priors import ALL_SITES, Priors
 from ..psf import PSF
+from ..results import flat
 
 SOURCE_COUNTS, LOG_LIKELIHOOD = "source_counts", "log_likelihood"
 """Expected counts of the source in the stamp; and ln p(counts | parameters), a quantity that depends on the data and so
@@ -56,7 +57,7 @@ def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf
         weights = weights / weights.sum()
         resolution = float(np.sum(weights**2))
     else:
-        draws = {name: _flat(posterior.draws[name]) for name in posterior.priors}
+        draws = {name: flat(posterior.draws[name]) for name in posterior.priors}
         weights = np.full(len(draws["flux"]), 1.0 / len(draws["flux"]))
         resolution = 1.0 / _effective(posterior)
     together = {name: np.concatenate([values, np.asarray(truth[name])[None]]) for name, values in draws.items()}
@@ -73,11 +74,6 @@ def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf
         found[name] = [below if np.isfinite(mean) else np.nan, float(true), mean, sd]
     rank, true_values, means, sds = ({name: told[i] for name, told in found.items()} for i in range(4))
     return Ranks(rank, true_values, means, sds, resolution)
-
-
-def _flat(draws: np.ndarray) -> np.ndarray:
-    """Put the chains one after the other."""
-    return np.asarray(draws).reshape(-1, *np.shape(draws)[2:])
 
 
 def _effective(posterior: StampPosterior) -> float:

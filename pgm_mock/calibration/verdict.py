@@ -28,16 +28,18 @@ def add_tests(found: "xarray.Dataset") -> "xarray.Dataset":
     inside = (distance <= 0.5 * np.array(LEVELS)[:, None]) & usable
     coverage = inside.sum(axis=2) / max(usable.sum(), 1)
     error = np.sqrt(np.array(LEVELS) * (1 - np.array(LEVELS)) / max(usable.sum(), 1))
+    # A posterior of no width, or at infinity, has no z-score: the quantity's is NaN then, and its ranks tell.
     with np.errstate(invalid="ignore", divide="ignore"):
         z = ((found["mean"] - found["truth"]) / found["sd"]).values[:, usable]
+        z_mean, z_sd = z.mean(axis=1), z.std(axis=1)
     found = found.assign_coords(test=list(shown), level=list(LEVELS)).assign(
         p_value=(("quantity", "test"), [[tests[name].p_values[test] for test in shown] for name in names]),
         location=("quantity", [tests[name].location for name in names]),
         dispersion=("quantity", [tests[name].dispersion for name in names]),
         coverage=(("quantity", "level"), coverage),
         coverage_error=("level", error),
-        z_mean=("quantity", z.mean(axis=1)),
-        z_sd=("quantity", z.std(axis=1)),
+        z_mean=("quantity", z_mean),
+        z_sd=("quantity", z_sd),
     )
     calibrated, verdict = _verdict(tests, found)
     return found.assign_attrs(calibrated=int(calibrated), verdict=verdict)

@@ -10,12 +10,14 @@ import numpy as np
 
 from ..checks import posterior_predictive_check
 from ..errors import InputError
+from ..expected import with_slope
 from ..inference.methods import Plan, fit_one
 from ..inference.posterior import StampPosterior
 from ..mock import expected_images
 from ..observation import Observation
 from ..priors import SITES
 from ..psf import PSF, describe_psf
+from ..results import flat
 from .sources import Source
 
 NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
@@ -58,15 +60,15 @@ def measure(source: Source, plan: Plan, num_replicates: int, significance: float
     except InputError as error:
         images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
         return Measured(row | {"FLAG": NO_FIT, "MEANING": str(error), "METHOD": "none"}, {}, images)
-    flat = {name: _flat(draws) for name, draws in posterior.draws.items()}
-    few = {name: draws[np.linspace(0, len(draws) - 1, 200).astype(int)] for name, draws in flat.items()}
+    drawn = {name: flat(draws) for name, draws in posterior.draws.items()}
+    few = {name: draws[np.linspace(0, len(draws) - 1, 200).astype(int)] for name, draws in drawn.items()}
     mean = expected_images(stamp, few, source.psf).mean(axis=0)
     row["PSF"] = describe_psf(source.psf)
-    row |= _parameters(stamp, flat) | _place(stamp, flat) | _counts(stamp, flat, source.psf) | _quality(posterior)
+    row |= _parameters(drawn) | _place(stamp, drawn) | _counts(stamp, drawn, source.psf) | _quality(posterior)
     flag = 0
     said: list[str] = []
     check = None
-    if num_replicates and all(np.isfinite(draws).all() for draws in flat.values()):
+    if num_replicates and all(np.isfinite(draws).all() for draws in drawn.values()):
         check = posterior_predictive_check(
             stamp,
             posterior.tree(),
@@ -86,12 +88,8 @@ def measure(source: Source, plan: Plan, num_replicates: int, significance: float
         flag, said = flag | LIGHT, [*said, f"the stamp's exposed pixels hold {row['LIGHT']:.0%} of the light"]
     row |= {"FLAG": flag, "MEANING": "; ".join(said)}
     images = np.stack([stamp.counts, mean, stamp.exposure]).astype(np.float32)
-    kept = {name: draws.astype(np.float32) for name, draws in flat.items() if draws.ndim == 1}
+    kept = {name: draws.astype(np.float32) for name, draws in drawn.items() if draws.ndim == 1}
     return Measured(row, kept, images)
-
-
-def _flat(draws: np.ndarray) -> np.ndarray:
-    return np.asarray(draws).reshape(-1, *np.shape(draws)[2:])
 
 
 def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
@@ -102,7 +100,7 @@ def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
     return {name: float(middle), f"{name}_LOWERR": float(middle - low), f"{name}_UPERR": float(high - middle)}
 
 
-def _parameters(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]:
+def _parameters(draws: dict[str, np.ndarray]) -> dict[str, float]:
     """X_IMA, Y_IMA, FLUX, BKG, PSF_WIDTH, and the background's gradient."""
     names = {"x_pos": "X_IMA", "y_pos": "Y_IMA", "flux": "FLUX", "background": "BKG", "psf_width": "PSF_WIDTH"}
     found: dict[str, float] = {}
@@ -136,8 +134,6 @@ def _place(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]
 
 def _counts(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> dict[str, float]:
     """CTS, counts of the source in the stamp, and LIGHT, the share of its light that the exposed pixels hold."""
-    from ..expected import with_slope
-
     middle = {name: float(np.median(draws[name])) for name in SITES}
     slope = draws.get("psf_slope")
     shape = with_slope(psf, None if slope is None else float(np.median(slope)))

@@ -4,20 +4,20 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataWarning, InputError
 from ..inference.methods import make_plan
-from ..psf import GaussianPSF
+from ..psf import GaussianPSF, describe_psf, epic_psf
 from .cluster import on_cluster
 from .fields import Field
 from .measure import Measured, measure_all
 from .outputs import write_page, write_posteriors, write_regions, write_tables
 from .sources import Settings, sources_of
-from .store import Store, settings_of
+from .store import Store
 from .table import make_table
 
 if TYPE_CHECKING:
@@ -101,13 +101,12 @@ def catalog(
     sources = list(sources_of(fields, settings)) if fields else []
     if not sources:
         raise InputError("fields: expected at least one source, found none")
-    store = Store(Path(out), settings_of(settings, work), sources, chunk_size)
+    store = Store(Path(out), asdict(settings) | asdict(work), sources, chunk_size)
     missing = store.missing()
     for name in store.damaged:
         warnings.warn(f"{store.chunks / name}: damaged, computed anew", DataWarning, 2)
-    do = partial(
-        measure_all, plan=plan.for_lists(len(sources) <= _FEW), num_replicates=num_replicates, significance=significance
-    )
+    plan = replace(plan, longest=len(sources) <= _FEW)
+    do = partial(measure_all, plan=plan, num_replicates=num_replicates, significance=significance)
     for chunk, measured in _run(store, missing, do, workers, scheduler, progress):
         store.write(chunk, measured)
     measured = [one for chunk in range(len(store.numbers)) for one in store.read(chunk)]
@@ -141,8 +140,6 @@ def _run(
 
 def _notes(settings: Settings, sources: Any, fields: Sequence[Field]) -> list[str]:
     """What was assumed, in words."""
-    from ..psf import describe_psf, epic_psf
-
     first = sources[0]
     observation = fields[0].observation
     epic = epic_psf(observation.header, observation.wcs, first.x, first.y) if settings.psf in ("auto", "king") else None

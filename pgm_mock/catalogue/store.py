@@ -4,7 +4,6 @@ import json
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +124,3 @@ def _fingerprint(sources: Sequence[Source]) -> str:
             crc = zlib.crc32(source.stamp.counts.tobytes(), zlib.crc32(source.stamp.exposure.tobytes(), crc))
         crc = zlib.crc32(json.dumps(told, default=str).encode(), crc)
     return f"{len(sources)} sources, crc32 {crc:08x}"
-
-
-def settings_of(*parts: Any, **more: Any) -> dict[str, Any]:
-    """Put dataclasses and further options into one plain dictionary."""
-    told: dict[str, Any] = {}
-    for part in parts:
-        told |= asdict(part)
-    return told | more

@@ -25,7 +25,7 @@ _R_HAT_LIMIT = 1.01
 
 @dataclass(frozen=True)
 class Plan:
-    """How posteriors are computed; see `fit` for the words."""
+    """How posteriors are computed; see `fit` for the words. With `longest` all lists of photons have one length."""
 
     method: str
     psf: PSF
@@ -36,10 +36,6 @@ class Plan:
     num_samples: int
     seed: int
     longest: bool = False
-
-    def for_lists(self, longest: bool) -> "Plan":
-        """Return the plan with lists of photons of one length for all stamps, or of each stamp's own."""
-        return replace(self, longest=longest)
 
     def settings(self) -> dict[str, Any]:
         """What a result records."""

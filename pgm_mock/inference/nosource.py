@@ -44,17 +44,20 @@ def has_more(priors: Priors) -> bool:
 
 def source_parameters(priors: Priors) -> int:
     """How many free numbers only the source has; the PSF's shape is not among them where neighbours show it too."""
-    own = _SOURCE if priors.neighbours else _SOURCE + _SHAPE
-    return sum(name in own for name in priors.free)
+    return sum(name in _own(priors) for name in priors.free)
 
 
 def free_without_source(priors: Priors) -> np.ndarray:
     """Which numbers of a vector are free where the source is not there; the width is where neighbours show it."""
-    frozen = _SOURCE if priors.neighbours else _SOURCE + _SHAPE
+    frozen = _own(priors)
     free = np.ones(priors.dimension)
     for name, place in places(priors).items():
         free[place] = name not in frozen
     return free
+
+
+def _own(priors: Priors) -> tuple[str, ...]:
+    return _SOURCE if priors.neighbours else _SOURCE + _SHAPE
 
 
 def dimmed(u: Float[Array, " d"], frame: Frame, priors: Priors) -> Float[Array, " d"]:

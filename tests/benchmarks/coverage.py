@@ -27,7 +27,8 @@ from pgm_mock.inference.methods import make_plan
 from pgm_mock.psf import GaussianPSF, choose_psf
 
 HERE = Path(__file__).parent
-PLAN = make_plan("auto", GaussianPSF(), 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000).for_lists(True)
+PLAN = make_plan("auto", GaussianPSF(), 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000)
+PLAN = replace(PLAN, longest=True)
 BACKGROUND = 5e-6
 
 
