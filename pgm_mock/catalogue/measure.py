@@ -10,7 +10,6 @@ import numpy as np
 
 from ..checks import posterior_predictive_check
 from ..errors import InputError
-from ..expected import with_slope
 from ..inference.methods import Plan, fit_one
 from ..inference.posterior import StampPosterior
 from ..mock import expected_images
@@ -24,6 +23,7 @@ NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
 """Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside."""
 _LEAST_LIGHT = 0.5
 _QUANTILES = (0.16, 0.5, 0.84)
+_IMAGES = 200
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,9 @@ def measure(source: Source, plan: Plan, num_replicates: int, significance: float
         images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
         return Measured(row | {"FLAG": NO_FIT, "MEANING": str(error), "METHOD": "none"}, {}, images)
     drawn = {name: flat(draws) for name, draws in posterior.draws.items()}
-    few = {name: draws[np.linspace(0, len(draws) - 1, 200).astype(int)] for name, draws in drawn.items()}
-    mean = expected_images(stamp, few, source.psf).mean(axis=0)
+    mean, alone = _images(stamp, drawn, source.psf)
     row["PSF"] = describe_psf(source.psf)
-    row |= _parameters(drawn) | _place(stamp, drawn) | _counts(stamp, drawn, source.psf) | _quality(posterior)
+    row |= _parameters(drawn) | _place(stamp, drawn) | _counts(stamp, drawn["flux"], alone) | _quality(posterior)
     flag = 0
     said: list[str] = []
     check = None
@@ -132,15 +131,24 @@ def _place(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]
     return found | {"RADEC_ERR": float(np.hypot(*spread))}
 
 
-def _counts(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> dict[str, float]:
+def _images(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean expected counts, and those of a source of unit flux alone at the medians of its parameters."""
+    some = np.linspace(0, len(draws["flux"]) - 1, _IMAGES - 1).astype(int)
+    alone = {name: np.median(each, axis=0) for name, each in draws.items()}
+    alone |= {"flux": np.float64(1.0), "background": np.float64(0.0)}
+    if "neighbour_flux" in alone:
+        alone["neighbour_flux"] = np.zeros_like(alone["neighbour_flux"])
+    images = expected_images(
+        stamp, {name: np.concatenate([each[some], alone[name][None]]) for name, each in draws.items()}, psf
+    )
+    return images[:-1].mean(axis=0), images[-1]
+
+
+def _counts(stamp: Observation, fluxes: np.ndarray, alone: np.ndarray) -> dict[str, float]:
     """CTS, counts of the source in the stamp, and LIGHT, the share of its light that the exposed pixels hold."""
-    middle = {name: float(np.median(draws[name])) for name in SITES}
-    slope = draws.get("psf_slope")
-    shape = with_slope(psf, None if slope is None else float(np.median(slope)))
-    place = middle["x_pos"], middle["y_pos"], middle["psf_width"]
-    light = np.asarray(shape.pixel_fraction(stamp.columns, stamp.rows, *place))
-    seen = float(np.sum(stamp.exposure * light))
-    return _interval("CTS", draws["flux"] * seen) | {"LIGHT": float(light[stamp.exposure > 0].sum())}
+    exposed = stamp.exposure > 0
+    light = float(np.sum(alone[exposed] / stamp.exposure[exposed]))
+    return _interval("CTS", fluxes * float(alone.sum())) | {"LIGHT": light}
 
 
 def _quality(posterior: StampPosterior) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def sample(normals: Float[Array, "n d_and_degrees"], uniforms: Float[Array, " n"
     """
     number, dimension = len(uniforms), mixture.locations.shape[1]
     place = (jnp.arange(number) + uniforms) / number
-    chosen = jnp.searchsorted(jnp.cumsum(jnp.exp(mixture.log_shares))[:-1], place)
+    chosen = jnp.searchsorted(jnp.cumsum(jnp.exp(mixture.log_shares))[:-1], place, method="compare_all")
     spread = jnp.einsum("nij,nj->ni", mixture.factors[chosen], normals[:, :dimension])
     return mixture.locations[chosen] + spread * heavy_tail(normals[:, dimension:])[:, None]
 

@@ -2,10 +2,11 @@
 
 A climb that knows about where it ends needs no search and no Hessian: with the derivative of the expected counts,
 J = d mu / d u, the step is (J' diag(1/mu) J + P)^-1 times the gradient of the log-posterior, P being the prior's
-curvature. Of a few fractions of each step the best is taken, so that the density never falls.
+curvature. A step that leads down is taken back and made shorter, so that the density never falls.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +21,10 @@ from ..random import source_key
 from .program import call
 from .unconstrained import Frame, Point, constrain, or_nothing, prior_vectors, unconstrain
 
-_STEPS = 6
-_FRACTIONS = (1.0, 0.3, 0.0)
+_STEPS = 8
+_SHORTER = 0.3
+_LEAST_GAIN = 1e-3
+"""A climb has arrived where the next step promises less than this in the log-posterior."""
 _LONGEST_STEP = 2.0
 _PRIOR_DRAWS = 400
 _TOGETHER = 16
@@ -53,6 +56,16 @@ def refit(
     return {name: np.asarray(found[name])[: len(images)] for name in priors}
 
 
+class _Climb(NamedTuple):
+    """Where a climb is: its highest point, the step to try from there, and what that step promises."""
+
+    number: Array
+    best: Array
+    height: Array
+    move: Array
+    gain: Array
+
+
 @jax.jit
 def _refit(
     key: Array,
@@ -73,25 +86,32 @@ def _refit(
     def log_prior(u: Array) -> Array:
         return jnp.sum(frame.log_prior(u, priors))
 
-    def log_joint(u: Array, image: Array) -> Array:
-        mean = mean_of(u)
-        seen = jnp.where(image > 0, image * jnp.log(jnp.where(image > 0, mean, 1.0)), 0.0)
-        return jnp.sum(jnp.where(exposed, seen - mean, 0.0)) + log_prior(u)
-
     def climb(image: Array, start: Array) -> Array:
-        def step(_: int, u: Array) -> Array:
-            mean, slopes = mean_of(u), jax.jacfwd(mean_of)(u)
+        def step(carry: _Climb) -> _Climb:
+            there = carry.best + carry.move
+            mean, slopes = jax.vmap(lambda along: jax.jvp(mean_of, (there,), (along,)), out_axes=(None, 0))(
+                jnp.eye(there.size)
+            )
+            seen = jnp.where(image > 0, image * jnp.log(jnp.where(image > 0, mean, 1.0)), 0.0)
+            height = or_nothing(jnp.sum(jnp.where(exposed, seen - mean, 0.0)) + log_prior(there))
             residual = jnp.where(exposed, image / mean - 1.0, 0.0)
-            scaled = jnp.where(exposed, 1.0 / jnp.sqrt(mean), 0.0)[..., None] * slopes
-            by_prior, curvature = jax.jvp(jax.grad(log_prior), (u,), (jnp.ones_like(u),))
-            gradient = jnp.tensordot(residual, slopes, 2) + by_prior
-            information = jnp.tensordot(scaled, scaled, ((0, 1), (0, 1))) + jnp.diag(jnp.maximum(-curvature, 1e-3))
+            scaled = slopes * jnp.where(exposed, jax.lax.rsqrt(mean), 0.0)
+            by_prior, curvature = jax.jvp(jax.grad(log_prior), (there,), (jnp.ones_like(there),))
+            gradient = jnp.tensordot(slopes, residual, 2) + by_prior
+            information = jnp.tensordot(scaled, scaled, ((1, 2), (1, 2))) + jnp.diag(jnp.maximum(-curvature, 1e-3))
             move = jnp.linalg.solve(information, gradient)
             move = move * jnp.minimum(1.0, _LONGEST_STEP / jnp.maximum(jnp.max(jnp.abs(move)), 1e-30))
-            tries = u + jnp.array(_FRACTIONS)[:, None] * jnp.where(jnp.isfinite(move), move, 0.0)
-            return tries[jnp.argmax(or_nothing(jax.vmap(log_joint, (0, None))(tries, image)))]
+            higher = height >= carry.height
+            return _Climb(
+                number=carry.number + 1,
+                best=jnp.where(higher, there, carry.best),
+                height=jnp.where(higher, height, carry.height),
+                move=jnp.where(higher, jnp.where(jnp.isfinite(move), move, 0.0), _SHORTER * carry.move),
+                gain=jnp.where(higher, move @ gradient, carry.gain),
+            )
 
-        return jax.lax.fori_loop(0, _STEPS, step, start)
+        first = _Climb(jnp.zeros((), int), start, jnp.array(-jnp.inf), jnp.zeros_like(start), jnp.array(jnp.inf))
+        return jax.lax.while_loop(lambda now: (now.gain > _LEAST_GAIN) & (now.number < _STEPS), step, first).best
 
     begin = frame.vectors(unconstrain(starts, priors), priors)
     modes = jax.lax.map(lambda pair: climb(*pair), (images.astype(float), begin), batch_size=_TOGETHER)
