@@ -33,7 +33,8 @@ def blank(counts, mean, width=1.5, exposed=None):
     ny, nx = np.shape(counts)
     dy, dx = np.mgrid[:ny, :nx] - np.array([ny // 2, nx // 2])[:, None, None]
     exposed = np.ones((ny, nx), bool) if exposed is None else exposed
-    return Fitted(np.asarray(counts), np.asarray(mean, float), exposed, dx.astype(float), dy.astype(float), width)
+    offsets = dx.astype(float), dy.astype(float)
+    return Fitted(np.asarray(counts), np.asarray(mean, float), exposed, *offsets, np.hypot(*offsets), width)
 
 
 def test_tail_probabilities():

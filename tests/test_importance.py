@@ -35,10 +35,11 @@ def test_laplace_finds_a_gaussian_exactly_and_any_mode_roughly():
     def gaussian(u):
         return -0.5 * (u - 1.0) @ precision @ (u - 1.0)
 
-    mode, factor = laplace(gaussian, jnp.zeros(2))
+    mode, factor, height = laplace(gaussian, jnp.zeros(2))
+    assert float(height) == pytest.approx(0.0, abs=1e-12)
     np.testing.assert_allclose(mode, 1.0, atol=1e-10)
     np.testing.assert_allclose(factor @ factor.T, np.linalg.inv(precision), atol=1e-10)
-    mode, _ = laplace(lambda u: -jnp.sum(jnp.log1p(u**2)), jnp.full(2, 6.0))
+    mode, _, _ = laplace(lambda u: -jnp.sum(jnp.log1p(u**2)), jnp.full(2, 6.0))
     np.testing.assert_allclose(mode, 0.0, atol=1e-3)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import posterior_predictive_check
+from ..checks import check_draws
 from ..errors import InputError
 from ..inference.methods import Plan, fit_one
 from ..inference.posterior import StampPosterior
@@ -68,10 +68,11 @@ def measure(source: Source, plan: Plan, num_replicates: int, significance: float
     said: list[str] = []
     check = None
     if num_replicates and all(np.isfinite(draws).all() for draws in drawn.values()):
-        check = posterior_predictive_check(
+        check = check_draws(
             stamp,
-            posterior.tree(),
-            priors=source.priors,
+            drawn,
+            int(np.argmax(posterior.statistics["lp"])),
+            source.priors,
             num_replicates=num_replicates,
             significance=significance,
             psf=source.psf,

@@ -7,10 +7,12 @@ its own fit, as the observed one's is (the parametric bootstrap of a fitted stat
 """
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 from scipy import stats
 
 from ..errors import InputError
@@ -96,15 +98,47 @@ def posterior_predictive_check(
     drawn = flat_draws(posterior)
     if not all(np.isfinite(draws).all() for draws in drawn.values()):
         raise InputError("posterior: expected draws of each parameter, found NaN")
-    priors = priors or fitted_to(posterior)[1]
-    chosen = np.linspace(0, len(drawn["flux"]) - 1, num_replicates).astype(int)
-    thetas = {name: draws[chosen] for name, draws in drawn.items()}
+    return check_draws(
+        stamp,
+        drawn,
+        int(np.argmax(values(posterior, "sample_stats", "lp"))),
+        priors or fitted_to(posterior)[1],
+        num_replicates=num_replicates,
+        significance=significance,
+        psf=psf,
+        seed=seed,
+        plain=plain,
+    )
+
+
+def check_draws(
+    stamp: Observation,
+    draws: Mapping[str, Float[np.ndarray, "n ..."]],
+    best: int,
+    priors: Priors,
+    *,
+    num_replicates: int,
+    significance: float,
+    psf: PSF,
+    seed: int | None,
+    plain: bool,
+) -> Check:
+    """Compare a stamp with images replicated from draws of its parameters; see `posterior_predictive_check`.
+
+    Args:
+        stamp: what was observed.
+        draws: of each parameter, shape (n,), or (n, m) for m neighbours; finite.
+        best: which of them has the highest posterior density.
+        priors: that the replicated images are fitted with.
+        num_replicates, significance, psf, seed, plain: as there.
+    """
+    chosen = np.linspace(0, len(draws["flux"]) - 1, num_replicates).astype(int)
+    thetas = {name: each[chosen] for name, each in draws.items()}
     exposed = stamp.exposure > 0
     means = expected_images(stamp, thetas, psf)
     replicates = np.asarray(poisson(source_key(seed, f"check of {stamp.name}"), jnp.where(exposed, means, 0.0)))
     images = np.concatenate([stamp.counts[None], replicates])
-    best = int(np.argmax(values(posterior, "sample_stats", "lp")))
-    starts = {name: np.concatenate([draws[best][None], thetas[name]]) for name, draws in drawn.items()}
+    starts = {name: np.concatenate([each[best][None], thetas[name]]) for name, each in draws.items()}
     fits = refit(stamp, images, starts, priors, psf)
     refitted = expected_images(stamp, fits, psf)
     everything = [
@@ -165,4 +199,4 @@ def _fitted(stamp: Observation, counts: np.ndarray, mean: np.ndarray, theta: dic
     dx, dy = stamp.columns - theta["x_pos"], stamp.rows - theta["y_pos"]
     shape = np.broadcast_shapes(dx.shape, dy.shape)
     offsets = np.broadcast_to(dx, shape), np.broadcast_to(dy, shape)
-    return Fitted(counts, mean, stamp.exposure > 0, *offsets, float(theta["psf_width"]))
+    return Fitted(counts, mean, stamp.exposure > 0, *offsets, np.hypot(dx, dy), float(theta["psf_width"]))

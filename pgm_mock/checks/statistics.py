@@ -23,6 +23,7 @@ class Fitted(NamedTuple):
         counts, mean: observed and expected counts, shape (ny, nx).
         exposed: where there is exposure.
         dx, dy: offsets of each pixel from the fitted position [pixels].
+        radius: distance from it [pixels].
         width: fitted width of the PSF [pixels].
     """
 
@@ -31,12 +32,8 @@ class Fitted(NamedTuple):
     exposed: Bool[np.ndarray, "ny nx"]
     dx: Float[np.ndarray, "ny nx"]
     dy: Float[np.ndarray, "ny nx"]
+    radius: Float[np.ndarray, "ny nx"]
     width: float
-
-    @property
-    def radius(self) -> Float[np.ndarray, "ny nx"]:
-        """Distance from the fitted position [pixels]."""
-        return np.hypot(self.dx, self.dy)
 
     @property
     def away(self) -> Bool[np.ndarray, "ny nx"]:
@@ -66,8 +63,11 @@ def total_counts(fitted: Fitted) -> float:
 
 def _log_tail(counts: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Logarithm of the Poisson probability of so many counts or more."""
+    found = np.zeros(counts.shape)
+    some = counts > 0
     with np.errstate(divide="ignore"):
-        return np.where(counts > 0, np.log(special.gammainc(np.maximum(counts, 1), mean)), 0.0)
+        found[some] = np.log(special.gammainc(counts[some], mean[some]))
+    return found
 
 
 def largest_pixel(fitted: Fitted) -> float:
@@ -115,8 +115,9 @@ def blocks(fitted: Fitted) -> Float[np.ndarray, "ny nx"]:
     ones = np.ones((_BLOCK, _BLOCK))
     away = fitted.away
     counts, mean = (ndimage.convolve(np.where(away, image, 0.0), ones, mode="constant") for image in fitted[:2])
-    tail = _log_tail(np.round(counts), np.maximum(mean, 1e-12))
-    return np.where(away, -tail / np.log(10), 0.0)
+    found = np.zeros(away.shape)
+    found[away] = -_log_tail(np.round(counts[away]), np.maximum(mean[away], 1e-12)) / np.log(10)
+    return found
 
 
 def brightest_block(fitted: Fitted) -> float:

@@ -48,7 +48,7 @@ def best_fit(
 @jax.jit
 def _best(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
     draws = prior_vectors(key, priors, _PRIOR_DRAWS)
-    frame = Frame.of(draws)
+    frame = Frame.of(priors)
 
     @jax.jit
     def log_density(u: Array) -> Array:

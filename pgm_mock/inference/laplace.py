@@ -8,14 +8,15 @@ from jaxtyping import Array, Float
 
 STEPS = 12
 _FRACTIONS = (1.0, 0.5, 0.2, 0.05, 0.0)
+"""The last one stays where it is, and gives the height there."""
 _LONGEST_STEP = 2.0
 _LEAST_PRECISION = 0.25
 
 
 def laplace(
     log_density: Callable[[Array], Array], start: Float[Array, " d"], free: Float[Array, " d"] | None = None
-) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
-    """Climb to a mode and return it with the Cholesky factor of the Laplace covariance.
+) -> tuple[Float[Array, " d"], Float[Array, "d d"], Float[Array, ""]]:
+    """Climb to a mode and return it with the Cholesky factor of the Laplace covariance, and its height.
 
     A direction of wrong curvature is climbed as if it had the right one, a step is at most two units long, and of five
     fractions of each step the best is taken, so that the density never falls. A Hessian that is only approximate (BFGS)
@@ -27,11 +28,12 @@ def laplace(
         free: 1 for the parameters to climb in, 0 for those that stay; by default all.
 
     Returns:
-        The mode (d,), and L (d, d) with L L' the inverse of the negative Hessian, its directions no wider than 2.
+        The mode (d,), and L (d, d) with L L' the inverse of the negative Hessian, its directions no wider than 2;
+        and the log-density at the mode, -inf where it is not finite.
     """
 
-    def step(_: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        _, u, _ = carry
+    def step(_: int | Array, carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        _, u, _, _ = carry
         negative, gradient = _curvature(log_density, u)
         if free is not None:
             negative = negative * free * free[:, None] + jnp.diag(1.0 - free)
@@ -42,13 +44,14 @@ def laplace(
         newton = newton * jnp.minimum(1.0, _LONGEST_STEP / jnp.maximum(jnp.max(jnp.abs(newton)), 1e-30))
         tries = u + jnp.array(_FRACTIONS)[:, None] * newton
         heights = jax.vmap(log_density)(tries)
-        best = tries[jnp.argmax(jnp.where(jnp.isfinite(heights), heights, -jnp.inf))]
-        return u, best, (vectors / precision) @ vectors.T
+        heights = jnp.where(jnp.isfinite(heights), heights, -jnp.inf)
+        return u, tries[jnp.argmax(heights)], (vectors / precision) @ vectors.T, heights[-1]
 
     # The last turn only finds the curvature where the one before it arrived: one compiled copy of the Hessian does.
     start = jnp.asarray(start, float)
-    mode, _, covariance = jax.lax.fori_loop(0, STEPS + 1, step, (start, start, jnp.eye(start.size)))
-    return mode, jnp.linalg.cholesky(0.5 * (covariance + covariance.T))
+    first = start, start, jnp.eye(start.size), jnp.array(-jnp.inf)
+    mode, _, covariance, height = jax.lax.fori_loop(0, STEPS + 1, step, first)
+    return mode, jnp.linalg.cholesky(0.5 * (covariance + covariance.T)), height
 
 
 def _curvature(log_density: Callable[[Array], Array], u: Array) -> tuple[Array, Array]:

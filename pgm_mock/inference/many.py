@@ -153,7 +153,7 @@ def _chunk(pairs: list[Pair], data: list[Data], plan: Plan, size: int) -> list[S
 
 @partial(jax.jit, static_argnames=("rounds", "num_samples"))
 def _sample_chunk(
-    keys: jax.Array, data: Data, priors: Priors, psf: PSF, *, rounds: tuple[int, ...], num_samples: int
+    keys: jax.Array, data: Data, priors: Priors, psf: PSF, *, rounds: tuple[int, int], num_samples: int
 ) -> importance.ImportanceSample:
     one = partial(importance.sample, psf=psf, rounds=rounds, num_samples=num_samples)
     return jax.vmap(one)(keys, data, priors)

@@ -1,5 +1,6 @@
 """The posterior of one stamp by each method, and the way from one to the next where it cannot be trusted."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from .program import call
 from .unconstrained import Data
 
 METHODS = ("auto", "importance", "nuts")
-_MORE_DRAWS = (1500, 1500, 3000, 6000)
+_ROUNDS, _MORE_ROUNDS = 4, (4, 3000)
 _R_HAT_LIMIT = 1.01
 
 
@@ -29,7 +30,7 @@ class Plan:
 
     method: str
     psf: PSF
-    rounds: tuple[int, ...]
+    rounds: tuple[int, int]
     min_ess: float
     num_chains: int
     num_warmup: int
@@ -39,7 +40,7 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """What a result records."""
-        told = {"seed": self.seed, "psf": describe_psf(self.psf), "num_draws": sum(self.rounds)}
+        told = {"seed": self.seed, "psf": describe_psf(self.psf), "num_draws": math.prod(self.rounds)}
         return told | {name: getattr(self, name) for name in ("num_chains", "num_warmup", "num_samples")}
 
 
@@ -52,9 +53,7 @@ def make_plan(method: str, psf: PSF, num_draws: int, min_ess: float, seed: int |
             raise InputError(f"{name}: expected at least 1, found {number}")
     if num_draws < 500:
         raise InputError(f"num_draws: expected at least 500, found {num_draws}")
-    first = max(min(900, num_draws * 9 // 25), num_draws // 6)
-    second = min(max(600, num_draws // 6), (num_draws - first) // 2)
-    rounds = (first, second, num_draws - first - second)
+    rounds = _ROUNDS, -(-num_draws // _ROUNDS)
     chains, warmup, samples = (numbers[name] for name in ("num_chains", "num_warmup", "num_samples"))
     return Plan(method, psf, rounds, min_ess, chains, warmup, samples, checked_seed(seed))
 
@@ -76,7 +75,7 @@ def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
     if found.certified:
         return found
     data = Data.of(found.observation, longest=True)
-    more = by_importance(found.observation, found.priors, plan, data, _MORE_DRAWS)
+    more = by_importance(found.observation, found.priors, plan, data, _MORE_ROUNDS)
     more = replace(more, tried=found.tried + more.tried)
     if more.certified or plan.method == "importance":
         return more
@@ -86,7 +85,7 @@ def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
 
 
 def by_importance(
-    observation: Observation, priors: Priors, plan: Plan, data: Data, rounds: tuple[int, ...]
+    observation: Observation, priors: Priors, plan: Plan, data: Data, rounds: tuple[int, int]
 ) -> StampPosterior:
     """Compute a posterior by importance sampling, with its verdict."""
     key = source_key(plan.seed, observation.name)

@@ -26,21 +26,24 @@ class Mixture(NamedTuple):
     factors: Float[Array, "m d d"]
 
 
-def sample(normals: Float[Array, "n d_and_degrees"], uniforms: Float[Array, " n"], mixture: Mixture) -> Array:
-    """Turn standard normals, shape (n, d + DEGREES), and uniforms, shape (n,), into draws from a mixture, (n, d).
+def sample(normals: Float[Array, "n d_and_degrees"], places: Float[Array, " n"], mixture: Mixture) -> Array:
+    """Turn standard normals, shape (n, d + DEGREES), into draws from a mixture, shape (n, d).
 
-    The components are chosen by stratified uniforms, so that each has its share.
+    Args:
+        normals: standard normal.
+        places: in 0 to 1, shape (n,): where in the cumulated shares each draw's component is. Stratified ones, one in
+            each n-th part, give each component its share.
+        mixture: what to draw from.
     """
-    number, dimension = len(uniforms), mixture.locations.shape[1]
-    place = (jnp.arange(number) + uniforms) / number
-    chosen = jnp.searchsorted(jnp.cumsum(jnp.exp(mixture.log_shares))[:-1], place, method="compare_all")
+    dimension = mixture.locations.shape[1]
+    chosen = jnp.searchsorted(jnp.cumsum(jnp.exp(mixture.log_shares))[:-1], places, method="compare_all")
     spread = jnp.einsum("nij,nj->ni", mixture.factors[chosen], normals[:, :dimension])
     return mixture.locations[chosen] + spread * heavy_tail(normals[:, dimension:])[:, None]
 
 
-def heavy_tail(normals: Float[Array, "n degrees"]) -> Float[Array, " n"]:
+def heavy_tail(normals: Float[Array, "*n degrees"]) -> Float[Array, "*n"]:
     """The factor sqrt(DEGREES / chi-square) that turns a normal vector into a Student-t one."""
-    return jnp.sqrt(DEGREES / jnp.sum(normals**2, axis=1))
+    return jnp.sqrt(DEGREES / jnp.sum(normals**2, axis=-1))
 
 
 def log_components(u: Float[Array, "n d"], mixture: Mixture) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
@@ -63,7 +66,7 @@ def log_density(u: Float[Array, "n d"], mixture: Mixture) -> Float[Array, " n"]:
     return logsumexp(log_components(u, mixture)[0], axis=1)
 
 
-def fit_weighted(u: Float[Array, "n d"], weights: Float[Array, " n"], start: Mixture, steps: int = 4) -> Mixture:
+def fit_weighted(u: Float[Array, "n d"], weights: Float[Array, " n"], start: Mixture, steps: int = 2) -> Mixture:
     """Fit a mixture to weighted draws by expectation-maximisation for Student-t (Peel & McLachlan 2000).
 
     The scale matrices are held by a few pseudo-draws with the covariance of all draws, and the shares by one each: a

@@ -17,16 +17,14 @@ from ..expected import expected_counts
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF
-from ..random import source_key
 from .program import call
-from .unconstrained import Frame, Point, constrain, or_nothing, prior_vectors, unconstrain
+from .unconstrained import Frame, Point, constrain, or_nothing, unconstrain
 
 _STEPS = 8
 _SHORTER = 0.3
 _LEAST_GAIN = 1e-3
 """A climb has arrived where the next step promises less than this in the log-posterior."""
 _LONGEST_STEP = 2.0
-_PRIOR_DRAWS = 400
 _TOGETHER = 16
 
 
@@ -52,7 +50,7 @@ def refit(
     padded = np.concatenate([images, np.repeat(images[:1], number, axis=0)])
     begin = {name: np.concatenate([starts[name], np.repeat(starts[name][:1], number, axis=0)]) for name in priors.free}
     arrays = observation.exposure, observation.columns, observation.rows
-    found = call(_refit, source_key(0, "refit"), arrays, padded, begin, priors, psf)
+    found = call(_refit, arrays, padded, begin, priors, psf)
     return {name: np.asarray(found[name])[: len(images)] for name in priors}
 
 
@@ -68,7 +66,6 @@ class _Climb(NamedTuple):
 
 @jax.jit
 def _refit(
-    key: Array,
     arrays: tuple[Array, Array, Array],
     images: Float[Array, "n ny nx"],
     starts: Point,
@@ -77,7 +74,7 @@ def _refit(
 ) -> Point:
     exposure, x, y = (jnp.asarray(array) for array in arrays)
     exposed = exposure > 0
-    frame = Frame.of(prior_vectors(key, priors, _PRIOR_DRAWS))
+    frame = Frame.of(priors)
 
     def mean_of(u: Array) -> Array:
         mean = expected_counts(exposure, x, y, psf=psf, **constrain(frame.point(u, priors), priors))

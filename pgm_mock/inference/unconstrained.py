@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 from numpyro import handlers
-from numpyro.distributions import Distribution, biject_to
+from numpyro.distributions import Distribution, LogNormal, Normal, biject_to
 
 from ..counts import PhotonList, PixelList, list_counts
 from ..model import OBSERVED, stamp_model
@@ -17,6 +17,10 @@ from ..priors import Priors
 from ..psf import PSF
 
 Point = dict[str, Array]
+
+_FRAME_DRAWS = 400
+_GAUSSIAN = (Normal, LogNormal)
+"""Priors that are Gaussian in the unconstrained parameter, with their own loc and scale."""
 
 
 class Data(NamedTuple):
@@ -104,8 +108,17 @@ def draw_prior(key: Array, priors: Priors) -> Point:
 
 def prior_vectors(key: Array, priors: Priors, number: int) -> Float[Array, "n d"]:
     """Draw points from the prior, as vectors in the order of `priors.free`."""
-    points = jax.vmap(lambda one: draw_prior(one, priors))(jax.random.split(key, number))
-    return jnp.concatenate([points[name].reshape(number, -1) for name in priors.free], axis=1)
+    normal_key, *keys = jax.random.split(key, 1 + len(priors.free))
+    normals = jax.random.normal(normal_key, (number, priors.dimension))
+    columns = []
+    for one, (name, place) in zip(keys, places(priors).items(), strict=True):
+        prior = priors.free[name]
+        if isinstance(prior, _GAUSSIAN):
+            drawn = prior.loc + prior.scale * normals[:, place]
+        else:
+            drawn = biject_to(prior.support).inv(prior.sample(one, (number,)))
+        columns.append(drawn.reshape(number, -1))
+    return jnp.concatenate(columns, axis=1)
 
 
 def places(priors: Priors) -> dict[str, int | slice]:
@@ -154,10 +167,18 @@ class Frame(NamedTuple):
     scale: Float[Array, " d"]
 
     @classmethod
-    def of(cls, draws: Float[Array, "n d"]) -> "Frame":
-        """Take the median and half the 16 to 84 % range of draws from the prior."""
-        lower, median, upper = jnp.quantile(draws, jnp.array([0.16, 0.5, 0.84]), axis=0)
-        return cls(median, jnp.maximum(0.5 * (upper - lower), 1e-12))
+    def of(cls, priors: Priors) -> "Frame":
+        """Take the median and half the 16 to 84 % range of each prior, in unconstrained parameters."""
+        found = []
+        for prior in priors.free.values():
+            if isinstance(prior, _GAUSSIAN):
+                each = list(jnp.broadcast_arrays(prior.loc, prior.scale))
+            else:
+                draws = biject_to(prior.support).inv(prior.sample(jax.random.key(0), (_FRAME_DRAWS,)))
+                lower, median, upper = jnp.quantile(draws, jnp.array([0.16, 0.5, 0.84]), axis=0)
+                each = [median, jnp.maximum(0.5 * (upper - lower), 1e-12)]
+            found.append(jnp.stack(each).reshape(2, -1))
+        return cls(*jnp.concatenate(found, axis=1))
 
     def point(self, u: Float[Array, "*batch d"], priors: Priors) -> Point:
         """Turn vectors into unconstrained parameters by name."""

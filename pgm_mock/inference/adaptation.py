@@ -1,0 +1,112 @@
+"""Rounds of adaptive importance sampling: each draws from a mixture that is fitted to all weighted draws before it.
+
+Every draw is weighted against the mixture of all rounds' proposals (AMIS, Cornuet et al. 2012). Part of each round, its
+defence, comes from a proposal that stays: without it a second mode, or a flux that runs to zero, is missed and nothing
+says so. The rounds are turns of one loop, so that the target is compiled once for all of them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float
+
+from . import mixture
+from .mixture import Mixture
+from .unconstrained import or_nothing
+
+
+class Rounds(NamedTuple):
+    """What the rounds hand on, with room for the draws of all of them.
+
+    Attributes:
+        draws: shape (n, d); 0 where there is none yet.
+        target: ln of the density there; -inf where there is no draw yet.
+        proposals: of all rounds, with a first axis.
+        log_densities: ln of the density of each round's proposal, and last of the defence, at each draw, shape
+            (rounds + 1, n).
+        log_proposal: ln of the density of all proposals so far, each with its share of the draws, shape (n,).
+    """
+
+    draws: Float[Array, "n d"]
+    target: Float[Array, " n"]
+    proposals: Mixture
+    log_densities: Float[Array, "rounds_and_1 n"]
+    log_proposal: Float[Array, " n"]
+
+
+def adapt(
+    log_target: Callable[[Array], Array],
+    first: Mixture,
+    normals: Float[Array, "rounds size d_and_degrees"],
+    uniforms: Float[Array, "rounds size"],
+    wide: Float[Array, "rounds size d"],
+    log_wide: Callable[[Array], Array],
+    defensive: np.ndarray,
+) -> Rounds:
+    """Draw round after round.
+
+    Args:
+        log_target: ln of the density of one vector, which may be NaN.
+        first: proposal of the first round, beside its defence.
+        normals, uniforms: random numbers for the draws from the mixtures.
+        wide: draws of the defence, of which the first few of each round are used.
+        log_wide: ln of the defence's density at each of n vectors.
+        defensive: how many of each round's draws are its defence.
+    """
+    number, size, dimension = wide.shape
+    place = jnp.arange(size)
+    shares = defensive / size
+    begin = _spread(first)
+    at_modes = begin._replace(log_shares=jnp.append(first.log_shares, -jnp.inf))
+
+    def turn_to(turn: Array, before: Rounds) -> Rounds:
+        proposal = jax.lax.cond(turn == 0, lambda: at_modes, lambda: _adapted(before, turn, begin))
+        few = jnp.asarray(defensive)[turn]
+        near = mixture.sample(normals[turn], (place - few + uniforms[turn]) / (size - few), proposal)
+        new = jnp.where((place < few)[:, None], wide[turn], near)
+        proposals = jax.tree.map(lambda all_of, one: all_of.at[turn].set(one), before.proposals, proposal)
+        by_all = jnp.concatenate([jax.vmap(mixture.log_density, (None, 0))(new, proposals), log_wide(new)[None]])
+        draws = _put(before.draws, new, turn * size)
+        by_this = before.log_densities.at[turn].set(mixture.log_density(draws, proposal))
+        log_densities = _put(by_this.T, by_all.T, turn * size).T
+        drawn = jnp.where(jnp.arange(number) <= turn, 1.0 / (turn + 1), 0.0)
+        log_shares = jnp.log(jnp.append(drawn * (1.0 - shares), drawn @ shares))
+        return Rounds(
+            draws=draws,
+            target=_put(before.target, jax.vmap(log_target)(new), turn * size),
+            proposals=proposals,
+            log_densities=log_densities,
+            log_proposal=logsumexp(log_densities + log_shares[:, None], axis=0),
+        )
+
+    total = number * size
+    nothing = Rounds(
+        draws=jnp.zeros((total, dimension)),
+        target=jnp.full(total, -jnp.inf),
+        proposals=jax.tree.map(lambda one: jnp.stack([one] * number), begin),
+        log_densities=jnp.zeros((number + 1, total)),
+        log_proposal=jnp.zeros(total),
+    )
+    return jax.lax.fori_loop(0, number, turn_to, nothing)
+
+
+def _adapted(before: Rounds, turn: Array, begin: Mixture) -> Mixture:
+    """Fit the next proposal to all weighted draws so far, from the latest one; the first time from the modes."""
+    latest = jax.tree.map(lambda first, each: jnp.where(turn == 1, first, each[turn - 1]), begin, before.proposals)
+    weights = jax.nn.softmax(or_nothing(before.target) - before.log_proposal)
+    return mixture.fit_weighted(before.draws, weights, latest)
+
+
+def _spread(first: Mixture) -> Mixture:
+    """Start with a member at each mode, and one three times as wide at the first."""
+    locations = jnp.concatenate([first.locations, first.locations[:1]])
+    factors = jnp.concatenate([first.factors, 3.0 * first.factors[:1]])
+    return Mixture(jnp.full(len(locations), -jnp.log(len(locations))), locations, factors)
+
+
+def _put(values: Array, new: Array, place: Array) -> Array:
+    return jax.lax.dynamic_update_slice_in_dim(values, new, place, 0)
