@@ -19,7 +19,7 @@ from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation, checked_exposure
 from .priors import ALL_SITES, SITES, Priors
 from .psf import PSF, GaussianPSF
-from .random import checked_seed, source_key
+from .random import ON_ANY_CORES, checked_seed, source_key
 
 if TYPE_CHECKING:
     import xarray
@@ -175,7 +175,7 @@ def expected_images(
     return np.concatenate(blocks)[:number]
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=ON_ANY_CORES)
 def _expected_images(exposure: Array, x: Array, y: Array, draws: dict[str, Array], psf: PSF) -> Array:
     return jax.vmap(lambda parameters: expected_counts(exposure, x, y, psf=psf, **parameters))(draws)
 

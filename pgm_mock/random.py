@@ -1,4 +1,4 @@
-"""Random keys: from a seed and a source's own name, never from its place in a batch."""
+"""Numbers that can be had again: keys from a seed and a source's own name, never from its place in a batch."""
 
 import secrets
 import zlib
@@ -8,6 +8,13 @@ import numpy as np
 from jaxtyping import Array
 
 from .errors import InputError
+
+ON_ANY_CORES = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
+"""Compiler options of programs whose result must not depend on the number of cores, down to the last bit.
+
+XLA otherwise divides its loops among the cores, and the end of a part rounds in another way than its middle. Many such
+programs run side by side, one for each image, so that the cores are busy all the same.
+"""
 
 
 def source_key(seed: int | None, name: str) -> jax.Array:

@@ -52,6 +52,9 @@ def on_cluster(
             client = stack.enter_context(Client(cluster, timeout=30))
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(f"scheduler: expected a Dask scheduler at {scheduler}, found none: {error}") from error
+        config: dict[str, Any] = {"jax_enable_x64": bool(jax.config.jax_enable_x64)}
+        if scheduler is None:  # a worker that takes another's place need not compile again
+            config["jax_compilation_cache_dir"] = jax.config.jax_compilation_cache_dir
         waiting = iter(missing)
         running = as_completed()
         names: dict[Any, int] = {}
@@ -59,8 +62,7 @@ def on_cluster(
         ahead = _AHEAD * max(1, workers, len(client.scheduler_info()["workers"]))
 
         def send(chunk: int) -> None:
-            double = bool(jax.config.jax_enable_x64)
-            future = client.submit(_measure, do, store.sources_in(chunk), double, pure=False)
+            future = client.submit(_measure, do, store.sources_in(chunk), config, pure=False)
             names[future.key] = chunk
             running.add(future)
 
@@ -81,7 +83,8 @@ def on_cluster(
                 send(following)
 
 
-def _measure(do: Callable[..., list[Measured]], sources: list[Any], double: bool) -> list[Measured]:
-    """Measure on a worker, in the precision of the caller."""
-    jax.config.update("jax_enable_x64", double)
+def _measure(do: Callable[..., list[Measured]], sources: list[Any], config: dict[str, Any]) -> list[Measured]:
+    """Measure on a worker, under the caller's configuration of JAX."""
+    for name, value in config.items():
+        jax.config.update(name, value)
     return do(sources)

@@ -12,6 +12,8 @@ from typing import Any, cast
 import jax
 import numpy as np
 
+from ..random import ON_ANY_CORES
+
 _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
 _MOST = 20
@@ -58,7 +60,7 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
         try:
             with _tracing:
                 lowered = cast(Any, program).lower(*arguments, **static)
-            future.set_result(lowered.compile())
+            future.set_result(lowered.compile(compiler_options=ON_ANY_CORES))
         finally:
             if not future.done():  # it failed: who waits for it tries again, and gets the error that it is due
                 del _compiled[signature]
