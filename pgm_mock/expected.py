@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from .errors import InputError
-from .psf import PSF, GaussianPSF, KingPSF
+from .psf import PSF, GaussianPSF, KingPSF, SumOfGaussians
 
 _UNROLLED = 16
 """So many products are multiplied out one by one inside whatever uses the image; more are one matrix product."""
@@ -33,11 +33,17 @@ def expected_counts(
     neighbour_x: Num[ArrayLike, " m"] | None = None,
     neighbour_y: Num[ArrayLike, " m"] | None = None,
     neighbour_flux: Num[ArrayLike, " m"] | None = None,
+    extended_x: Num[ArrayLike, ""] | None = None,
+    extended_y: Num[ArrayLike, ""] | None = None,
+    extended_flux: Num[ArrayLike, ""] | None = None,
+    extended_core: Num[ArrayLike, ""] | None = None,
+    extended_beta: Num[ArrayLike, ""] | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> Float[Array, "ny nx"]:
-    r"""Expected counts in each pixel of an exposed image of a point source, its neighbours, and the background.
+    r"""Expected counts in each pixel of an exposed image of a point source, its neighbours, and what lies behind them.
 
-    \[ \mu_k = t_k (F P_k(x_0, y_0, \sigma) + \sum_j F_j P_k(x_j, y_j, \sigma) + b e^{g \cdot (r_k - \bar r)}) \]
+    \[ \mu_k = t_k (F P_k(x_0, y_0, \sigma) + \sum_j F_j P_k(x_j, y_j, \sigma) + F_e E_k
+       + b e^{g \cdot (r_k - \bar r)}) \]
 
     Args:
         exposure: exposure map t, vignetting included, shape (ny, nx) [s, or the unit of the map].
@@ -51,6 +57,9 @@ def expected_counts(
         background_dx, background_dy: g, gradient of the background's logarithm [1 / pixel]; None is a uniform one.
         neighbour_x, neighbour_y, neighbour_flux: positions [FITS image pixels] and fluxes [count / s] of m other
             sources in the image, which have the same PSF; None where there are none.
+        extended_x, extended_y, extended_flux, extended_core, extended_beta: an extended source such as a cluster: its
+            centre [FITS image pixels], flux over the whole plane [count / s], core radius [pixels] and beta > 1/2 of
+            its profile (1 + r² / core²)^(1/2 - 3 beta), blurred by a Gaussian of psf_width; None where there is none.
         psf: the family of the PSF.
 
     Returns:
@@ -61,6 +70,11 @@ def expected_counts(
     if neighbour_flux is not None:
         each = jax.vmap(lambda nx, ny: psf.pixel_fraction(x, y, nx, ny, psf_width))(neighbour_x, neighbour_y)
         light = light + jnp.tensordot(jnp.asarray(neighbour_flux), each, 1, precision=jax.lax.Precision.HIGHEST)
+    if extended_flux is not None:
+        profile: Any = (extended_core, extended_beta)
+        shape = SumOfGaussians.of_beta(*profile).convolved(psf_width)
+        behind = shape.pixel_fraction(x, y, jnp.asarray(extended_x), jnp.asarray(extended_y), 1.0)
+        light = light + jnp.asarray(extended_flux) * behind
     sky = background
     if background_dx is not None or background_dy is not None:
         sky = background * _growth(x, background_dx) * _growth(y, background_dy)
@@ -163,6 +177,13 @@ def factors_of(
         rows = jnp.concatenate([rows, others[1].reshape(-1, ny)])
         theirs = jnp.asarray(parameters["neighbour_flux"])
         fluxes = jnp.concatenate([fluxes, jnp.repeat(theirs, (len(rows) - len(fluxes)) // len(theirs))])
+    if "extended_flux" in parameters:
+        shape = SumOfGaussians.of_beta(parameters["extended_core"], parameters["extended_beta"]).convolved(width)
+        behind = shape.profiles(x, y, parameters["extended_x"], parameters["extended_y"], 1.0)
+        columns = jnp.concatenate([columns, behind[0].reshape(-1, nx)])
+        rows = jnp.concatenate([rows, behind[1].reshape(-1, ny)])
+        flux = jnp.broadcast_to(jnp.asarray(parameters["extended_flux"]), len(rows) - len(fluxes))
+        fluxes = jnp.concatenate([fluxes, flux])
     growth = None
     slopes = parameters.get("background_dx"), parameters.get("background_dy")
     if slopes != (None, None):

@@ -28,8 +28,8 @@ def stamp_model(
 ) -> Num[ArrayLike, "ny nx"] | PhotonList | PixelList:
     """One point source on a background, and its neighbours, seen through an exposure map and counted.
 
-    The background is uniform, and there are no neighbours, unless the priors have the parameters for them. Without
-    `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
+    The background is uniform, and there are no neighbours and no extended source, unless the priors have the parameters
+    for them. Without `counts` it simulates, with `counts` it is conditioned on them, and `model_graph` draws it.
 
     Args:
         exposure: exposure map, shape (ny, nx) [s, or the unit of the map].

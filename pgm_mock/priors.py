@@ -62,11 +62,20 @@ EXTRA_SITES: dict[str, Site] = {
         Site("neighbour_x", "x_j", "pixel", False, "the neighbours' columns, FITS image coordinates", True),
         Site("neighbour_y", "y_j", "pixel", False, "the neighbours' rows, FITS image coordinates", True),
         Site("neighbour_flux", "F_j", "flux", True, "the neighbours' fluxes", True),
+        Site("extended_x", "x_e", "pixel", False, "column of the extended source's centre, FITS image coordinates"),
+        Site("extended_y", "y_e", "pixel", False, "row of the extended source's centre, FITS image coordinates"),
+        Site("extended_flux", "F_e", "flux", True, "flux of the extended source, over the whole plane"),
+        Site("extended_core", "r_c", "pixel", True, "core radius of the extended source"),
+        Site("extended_beta", r"\beta", "1", True, "beta of the extended source's profile"),
     )
 }
 """Parameters that the model has only where priors for them are given."""
 ALL_SITES = SITES | EXTRA_SITES
 
+EXTENDED_SITES = tuple(name for name in EXTRA_SITES if name.startswith("extended_"))
+"""An extended source has all of these, or is not there."""
+_ABOVE = {"psf_slope": 1.0, "extended_beta": 0.5, "psf_width": 0.0, "extended_core": 0.0}
+"""What must be larger than this, or the light is infinite or has no extent."""
 _NEIGHBOUR_SITES = sum(site.plural for site in ALL_SITES.values())
 _CENTRE = re.compile(r"\s*cent(?:er|re)\s*(?:([+-])\s*([0-9.eE+-]+))?\s*")
 
@@ -98,6 +107,9 @@ class Priors(Mapping[str, Prior]):
         }
         if shapes and (len(shapes) < _NEIGHBOUR_SITES or len(set(shapes.values())) > 1):
             raise InputError(f"priors: expected position and flux for as many neighbours each, found shapes {shapes}")
+        lacking = [name for name in EXTENDED_SITES if name not in priors]
+        if 0 < len(lacking) < len(EXTENDED_SITES):
+            raise InputError(f"priors: expected all of {', '.join(EXTENDED_SITES)} or none; missing {lacking}")
 
     @classmethod
     def default(
@@ -288,9 +300,11 @@ def _checked(site: Site, prior: Any) -> Prior:
                 f"{site.name}: expected a continuous prior, or a plain number for a fixed value, "
                 f"found {type(prior).__name__}"
             )
-        if site.name == "psf_slope" and not np.all(np.asarray(getattr(prior.support, "lower_bound", 0.0)) >= 1):
+        least = _ABOVE.get(site.name, 0.0)
+        if least and not np.all(np.asarray(getattr(prior.support, "lower_bound", 0.0)) >= least):
             raise InputError(
-                f"psf_slope: expected a prior on values > 1, as TruncatedNormal(low=1.1), found {_describe(prior)}"
+                f"{site.name}: expected a prior on values > {least:g}, as TruncatedNormal(low={least + 0.1:g}), "
+                f"found {_describe(prior)}"
             )
         if site.positive and not _is_positive(prior.support):
             raise InputError(
@@ -303,21 +317,15 @@ def _checked(site: Site, prior: Any) -> Prior:
             f"{site.name}: expected a distribution or {_numbers(site).replace('one', 'a')}, found {prior!r}"
         )
     value = np.asarray(prior, float)
-    if not np.all(np.isfinite(value)) or np.any(value < _least(site)) or (site.name == "psf_width" and value == 0):
-        wanted = {"psf_slope": "> 1", "psf_width": "> 0"}
-        least = wanted.get(site.name, "≥ 0" if site.positive else "finite")
-        raise InputError(f"{site.name}: expected a value {least}, found {_write(value)}")
+    above = site.name in _ABOVE and np.any(value <= _ABOVE[site.name])
+    if not np.all(np.isfinite(value)) or above or (site.positive and np.any(value < 0)):
+        wanted = f"> {_ABOVE[site.name]:g}" if site.name in _ABOVE else "≥ 0" if site.positive else "finite"
+        raise InputError(f"{site.name}: expected a value {wanted}, found {_write(value)}")
     return value if site.plural else float(value)
 
 
 def _numbers(site: Site) -> str:
     return "as many numbers as neighbours" if site.plural else "one number"
-
-
-def _least(site: Site) -> float:
-    if site.name == "psf_slope":
-        return math.nextafter(1.0, 2.0)  # a King profile's light is finite for slopes above 1
-    return 0.0 if site.positive else -math.inf
 
 
 def one_shape(prior: Prior) -> tuple[int, ...]:

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -347,3 +350,29 @@ def test_many_programs_make_room_for_new_ones(monkeypatch):
         for size in (3, 4, 5, 6):
             assert float(program.call(total, np.arange(size, dtype=float))) == np.arange(size).sum()
             assert len(program._compiled) <= 2
+
+
+FIT_AND_HASH = """
+import hashlib, os, sys
+if sys.argv[1] == "one":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import jax
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+from pgm_mock import Observation, Priors, fit
+rng = np.random.default_rng(0)
+stamp = Observation(counts=rng.poisson(0.1, (31, 31)), exposure=np.full((31, 31), 1e4), name="faint")
+draws = fit(stamp, Priors.default(stamp))["posterior"]["flux"].values
+print(hashlib.sha256(draws.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot hold a process to one core")
+def test_a_posterior_is_the_same_on_any_number_of_cores():
+    """Oracle: invariance, to the last bit."""
+    told = [
+        subprocess.run([sys.executable, "-c", FIT_AND_HASH, cores], capture_output=True, text=True, check=True).stdout
+        for cores in ("one", "all")
+    ]
+    assert told[0] == told[1] != ""

@@ -1,4 +1,4 @@
-"""A background with a gradient, and neighbours, in the model and in every method."""
+"""A background with a gradient, neighbours and an extended source, in the model and in every method."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 
 from pgm_mock import (
     GaussianPSF,
@@ -38,6 +38,14 @@ TRUTH = {
     "neighbour_x": np.array([115.0, 103.5]),
     "neighbour_y": np.array([66.0, 54.0]),
     "neighbour_flux": np.array([2e-2, 4e-3]),
+}
+CLUSTER = {
+    **{name: value for name, value in TRUTH.items() if not name.startswith("neighbour")},
+    "extended_x": 104.5,
+    "extended_y": 66.0,
+    "extended_flux": 6e-2,
+    "extended_core": 4.0,
+    "extended_beta": 0.6,
 }
 
 
@@ -98,6 +106,51 @@ def test_log_probability_of_a_list_is_scipys(crowded, psf, bright):
     oracle = stats.poisson.logpmf(counts, mean)[exposed].sum()
     told = PoissonImage(jnp.asarray(mean), jnp.asarray(exposed), factors_of(*image, psf, TRUTH))
     assert float(told.log_prob(list_counts(counts))) == pytest.approx(oracle, rel=1e-10)
+
+
+def test_extended_source_is_the_blurred_beta_model(stamp):
+    """Oracle: the profile on a grid of a ninth of a pixel, blurred by SciPy and summed over each pixel."""
+    fine, margin = 9, 25
+    x = np.arange(stamp.x.min() - margin - 0.5 + 0.5 / fine, stamp.x.max() + margin + 0.5, 1 / fine)
+    y = np.arange(stamp.y.min() - margin - 0.5 + 0.5 / fine, stamp.y.max() + margin + 0.5, 1 / fine)[:, None]
+    slope, core = 3 * CLUSTER["extended_beta"] - 0.5, CLUSTER["extended_core"]
+    squared = (x - CLUSTER["extended_x"]) ** 2 + (y - CLUSTER["extended_y"]) ** 2
+    profile = (slope - 1) / (np.pi * core**2) * (1 + squared / core**2) ** -slope / fine**2
+    blurred = ndimage.gaussian_filter(profile, CLUSTER["psf_width"] * fine, mode="nearest")
+    ny, nx = stamp.shape
+    binned = blurred.reshape(ny + 2 * margin, fine, nx + 2 * margin, fine).sum(axis=(1, 3))
+    oracle = CLUSTER["extended_flux"] * binned[margin:-margin, margin:-margin]
+    image = stamp.exposure, stamp.columns, stamp.rows
+    without = CLUSTER | {"extended_flux": 0.0}
+    found = (expected_counts(*image, **CLUSTER) - expected_counts(*image, **without))[stamp.exposure > 0]
+    seen = found / stamp.exposure[stamp.exposure > 0]
+    np.testing.assert_allclose(seen, oracle[stamp.exposure > 0], atol=1e-4 * CLUSTER["extended_flux"])
+    factors = factors_of(*image, GaussianPSF(), CLUSTER)
+    np.testing.assert_allclose(factors.image(float), expected_counts(*image, **CLUSTER), rtol=1e-10, atol=1e-12)
+
+
+def test_a_source_before_a_cluster_is_found(stamp):
+    """Oracle: the truth of a mock, to three standard deviations; without the cluster in the model it is missed."""
+    counts = generate_mock_image(stamp.exposure, stamp.x, stamp.y, CLUSTER, seed=3)
+    before = replace(stamp, counts=counts, name="cluster")
+    default = Priors.default(before, CLUSTER["x_pos"], CLUSTER["y_pos"])
+    priors = default.replace(
+        extended_x=dist.Normal(104.0, 2.0),
+        extended_y=dist.Normal(66.0, 2.0),
+        extended_flux=dist.LogNormal(np.log(0.05), 1.0),
+        extended_core=dist.LogNormal(np.log(5.0), 0.5),
+        extended_beta=dist.TruncatedNormal(2 / 3, 0.1, low=0.55),
+        background_dx=dist.Normal(0.0, 0.05),
+        background_dy=dist.Normal(0.0, 0.05),
+    )
+    posterior = fit(before, priors)
+    assert posterior.attrs["method"] == "importance"
+    draws = flat_draws(posterior)
+    for name in ("flux", "extended_flux", "extended_x", "extended_y", "extended_core"):
+        assert abs(np.log(draws[name] / CLUSTER[name]).mean()) < 3 * np.log(draws[name]).std(), name
+    assert posterior.attrs["ln_bayes_factor"] > 3
+    alone = flat_draws(fit(before, default))["flux"]
+    assert np.quantile(alone, 0.001) > CLUSTER["flux"]
 
 
 @pytest.mark.slow
@@ -186,6 +239,10 @@ def test_graph_draws_the_neighbours_in_a_plate(crowded, priors, tmp_path):
         ({"neighbour_flux": -np.ones(2)}, "neighbour_flux: expected a value ≥ 0"),
         ({"neighbour_flux": dist.Normal(np.ones(2), np.ones(2))}, "neighbour_flux: expected a prior on values ≥ 0"),
         ({"wing": 1.0}, "unknown"),
+        ({"extended_flux": 1.0}, "expected all of extended_x, .* or none; missing .*extended_core"),
+        ({"extended_beta": dist.LogNormal(0.0, 1.0)}, "extended_beta: expected a prior on values > 0.5"),
+        ({"extended_beta": 0.5}, "extended_beta: expected a value > 0.5, found 0.5"),
+        ({"extended_core": 0.0}, "extended_core: expected a value > 0, found 0"),
     ],
 )
 def test_bad_priors_are_named(priors, change, message):

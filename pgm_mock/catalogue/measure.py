@@ -137,8 +137,9 @@ def _images(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> tuple
     some = np.linspace(0, len(draws["flux"]) - 1, _IMAGES - 1).astype(int)
     alone = {name: np.median(each, axis=0) for name, each in draws.items()}
     alone |= {"flux": np.float64(1.0), "background": np.float64(0.0)}
-    if "neighbour_flux" in alone:
-        alone["neighbour_flux"] = np.zeros_like(alone["neighbour_flux"])
+    for other in ("neighbour_flux", "extended_flux"):
+        if other in alone:
+            alone[other] = np.zeros_like(alone[other])
     images = expected_images(
         stamp, {name: np.concatenate([each[some], alone[name][None]]) for name, each in draws.items()}, psf
     )

@@ -96,11 +96,16 @@ class SumOfGaussians(SumOfProducts):
     width_spread: ClassVar[float] = 0.0
 
     @classmethod
-    def of_king(cls, slope: float, core: float) -> Self:
-        """Return a King profile, (1 + r² / core²)^-slope, as a sum of Gaussians."""
-        return cls(*gaussians_of_king(core, slope))
+    def of_beta(cls, core: Num[ArrayLike, ""], beta: Num[ArrayLike, ""]) -> Self:
+        """Return the surface brightness of a beta model (Cavaliere & Fusco-Femiano 1976), normalised.
 
-    def convolved(self, sigma: float) -> Self:
+        Args:
+            core: core radius [pixels].
+            beta: > 1/2, so that the light is finite: the profile is (1 + r² / core²)^(1/2 - 3 beta).
+        """
+        return cls(*gaussians_of_king(core, 3.0 * jnp.asarray(beta) - 0.5))
+
+    def convolved(self, sigma: Num[ArrayLike, ""]) -> Self:
         """Return the profile convolved with a Gaussian."""
         return replace(self, sigma=jnp.sqrt(self.sigma**2 + sigma**2))
 

@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 PLAN = make_plan("auto", GaussianPSF(), 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000)
 PLAN = replace(PLAN, longest=True)
 BACKGROUND = 5e-6
+FLUXES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 
 
 def measured(field: Field, psf: str) -> list[Measured]:
@@ -78,31 +79,56 @@ def coverage(family: str, truth: Observation, fluxes: np.ndarray, regions: list,
     yield ""
 
 
-def bias(truth: Observation, regions: list, fields: int) -> Iterator[str]:
-    """What share of a King profile's flux a Gaussian finds."""
+def bias(truth: Observation, regions: list, fields: int, picture: Path) -> Iterator[str]:
+    """What share of a King profile's flux a Gaussian finds; the figure goes to a file beside the table."""
     yield "## A Gaussian fitted to a King profile"
+    yield ""
+    yield f"![share of the flux that each finds, against the flux]({picture.name})"
     yield ""
     yield "| flux [ct / s] | share of the flux, median | 16 to 84 % | width [pixel] | the same by a King profile |"
     yield "|---|---|---|---|---|"
-    for flux in (0.002, 0.005, 0.02, 0.1):
+    shares = {"gaussian": [], "king": []}
+    for flux in FLUXES:
         chosen = regions[1:20:3]
         sources = []
         for region in chosen:
             psf = choose_psf("king", truth.header, truth.wcs, region.x, region.y)
             sources.append(FieldSource(region.x, region.y, flux, psf, float(psf.typical_width)))
-        rows = {"gaussian": [], "king": []}
+        rows = {family: [] for family in shares}
         for seed in range(fields):
             field = field_of(truth, sources, chosen, 1000 + seed)
             for family, found in rows.items():
                 found += [one.row for one in measured(field, family)]
-        share = np.array([row["FLUX"] / flux for row in rows["gaussian"]])
-        right = np.array([row["FLUX"] / flux for row in rows["king"]])
+        for family, found in rows.items():
+            shares[family].append(np.quantile([row["FLUX"] / flux for row in found], [0.16, 0.5, 0.84]))
         width = np.median([row["PSF_WIDTH"] for row in rows["gaussian"]])
-        low, high = np.quantile(share, [0.16, 0.84])
-        line = f"| {flux:g} | {np.median(share):.2f} | {low:.2f} to {high:.2f} | {width:.2f} | {np.median(right):.2f} |"
+        low, middle, high = shares["gaussian"][-1]
+        line = f"| {flux:g} | {middle:.2f} | {low:.2f} to {high:.2f} | {width:.2f} | {shares['king'][-1][1]:.2f} |"
         print(line, flush=True)
         yield line
     yield ""
+    draw({family: np.array(each) for family, each in shares.items()}, picture)
+
+
+def draw(shares: dict[str, np.ndarray], picture: Path) -> None:
+    """Draw the shares, median and 16 to 84 %, against the flux."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(1.0, color="0.7", linewidth=1)
+    names = {"king": "King profile fitted", "gaussian": "Gaussian fitted"}
+    for (family, name), colour, shift in zip(names.items(), ("#0072B2", "#D55E00"), (0.97, 1.03), strict=True):
+        low, middle, high = shares[family].T
+        bars = np.stack([middle - low, high - middle])
+        axes.errorbar(np.array(FLUXES) * shift, middle, bars, fmt="o", color=colour, capsize=3, label=name)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("true flux [ct / s]")
+    axes.set_ylabel("median posterior flux / true flux")
+    axes.set_title("Sources with the King profile of EPIC MOS2", loc="left")
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(picture, dpi=120)
 
 
 def main() -> None:
@@ -119,7 +145,10 @@ def main() -> None:
     fluxes = np.array([one.row["FLUX"] for one in measured(Field(real, regions), "auto")])
     lines = ["# Coverage of a catalogue", "", "Written by `coverage.py` beside this file.", ""]
     parts = [coverage(family, real, fluxes, regions, options.fields) for family in ("gaussian", "king")]
-    for part in [*parts, bias(real, regions, max(2, options.fields // 4))]:
+    for part in [
+        *parts,
+        bias(real, regions, max(2, options.fields // 4), options.out.with_name("gaussian_on_king.png")),
+    ]:
         lines += list(part)
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
