@@ -362,8 +362,9 @@ import numpy as np
 from pgm_mock import Observation, Priors, fit
 rng = np.random.default_rng(0)
 stamp = Observation(counts=rng.poisson(0.1, (31, 31)), exposure=np.full((31, 31), 1e4), name="faint")
-draws = fit(stamp, Priors.default(stamp))["posterior"]["flux"].values
-print(hashlib.sha256(draws.tobytes()).hexdigest())
+for number in (2500, 12000):
+    draws = fit(stamp, Priors.default(stamp), num_draws=number)["posterior"]["flux"].values
+    print(hashlib.sha256(draws.tobytes()).hexdigest())
 """
 
 

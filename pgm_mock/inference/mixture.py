@@ -8,6 +8,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
+_PART = 1024
 DEGREES = 5
 """Degrees of freedom: heavy enough tails to cover what a Gaussian misses, and a finite variance."""
 
@@ -81,8 +82,8 @@ def fit_weighted(u: Float[Array, "n d"], weights: Float[Array, " n"], start: Mix
     dimension, members = u.shape[1], start.log_shares.size
     size = 1.0 / jnp.sum(weights**2)
     pseudo = dimension + 2.0
-    centre = weights @ u
-    overall = (u - centre).T @ ((u - centre) * weights[:, None])
+    centre = _summed(weights[:, None], u)[0]
+    overall = _summed(u - centre, (u - centre) * weights[:, None])
     laplace = start.factors[0] @ start.factors[0].T
     overall = (size * overall + pseudo * laplace) / (size + pseudo)
 
@@ -92,11 +93,11 @@ def fit_weighted(u: Float[Array, "n d"], weights: Float[Array, " n"], start: Mix
         pulled = belongs * (DEGREES + dimension) / (DEGREES + distances)
         shares = jnp.sum(belongs, axis=0)
         pull = jnp.sum(pulled, axis=0)
-        locations = (pulled.T @ u + mixture.locations) / (pull + 1.0)[:, None]
+        locations = (_summed(pulled, u) + mixture.locations) / (pull + 1.0)[:, None]
 
         def scale(member: Array, location: Array, share: Array) -> Array:
             off = u - location
-            scatter = off.T @ (off * member[:, None])
+            scatter = _summed(off, off * member[:, None])
             return jnp.linalg.cholesky((scatter + pseudo * overall / members) / (share + pseudo))
 
         factors = jax.vmap(scale, in_axes=(1, 0, 0))(pulled, locations, shares)
@@ -104,3 +105,11 @@ def fit_weighted(u: Float[Array, "n d"], weights: Float[Array, " n"], start: Mix
         return Mixture(log_shares, locations, factors)
 
     return jax.lax.fori_loop(0, steps, step, start)
+
+
+def _summed(left: Float[Array, "n i"], right: Float[Array, "n j"]) -> Float[Array, "i j"]:
+    """Multiply left' and right in parts: a long sum is divided among the cores, and rounded as their number has it."""
+    parts = (
+        jnp.pad(each, ((0, -len(each) % _PART), (0, 0))).reshape(-1, _PART, each.shape[1]) for each in (left, right)
+    )
+    return jnp.sum(jnp.einsum("pni,pnj->pij", *parts), axis=0)
