@@ -23,7 +23,7 @@ NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
 """Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside."""
 _LEAST_LIGHT = 0.5
 _QUANTILES = (0.16, 0.5, 0.84)
-_IMAGES = 200
+_IMAGES = 50
 
 
 @dataclass(frozen=True)
