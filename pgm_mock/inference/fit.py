@@ -32,7 +32,7 @@ def fit(
         method: "auto", adaptive importance sampling, where k-hat > 0.7 or the effective sample size is below `min_ess`
             with more draws, and then by NUTS; "importance", the same without NUTS; "nuts", the No-U-Turn sampler.
         psf: the family of the PSF.
-        num_draws: weighted draws of importance sampling.
+        num_draws: weighted draws of importance sampling, rounded up to a multiple of four.
         min_ess: effective sample size that they must have.
         num_chains, num_samples: shape of the equal-weight draws.
         num_warmup: of the No-U-Turn sampler, for each chain.
