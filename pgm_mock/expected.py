@@ -71,8 +71,7 @@ def expected_counts(
         each = jax.vmap(lambda nx, ny: psf.pixel_fraction(x, y, nx, ny, psf_width))(neighbour_x, neighbour_y)
         light = light + jnp.tensordot(jnp.asarray(neighbour_flux), each, 1, precision=jax.lax.Precision.HIGHEST)
     if extended_flux is not None:
-        profile: Any = (extended_core, extended_beta)
-        shape = SumOfGaussians.of_beta(*profile).convolved(psf_width)
+        shape = SumOfGaussians.of_beta(jnp.asarray(extended_core), jnp.asarray(extended_beta), psf_width)
         behind = shape.pixel_fraction(x, y, jnp.asarray(extended_x), jnp.asarray(extended_y), 1.0)
         light = light + jnp.asarray(extended_flux) * behind
     sky = background
@@ -178,7 +177,7 @@ def factors_of(
         theirs = jnp.asarray(parameters["neighbour_flux"])
         fluxes = jnp.concatenate([fluxes, jnp.repeat(theirs, (len(rows) - len(fluxes)) // len(theirs))])
     if "extended_flux" in parameters:
-        shape = SumOfGaussians.of_beta(parameters["extended_core"], parameters["extended_beta"]).convolved(width)
+        shape = SumOfGaussians.of_beta(parameters["extended_core"], parameters["extended_beta"], width)
         behind = shape.profiles(x, y, parameters["extended_x"], parameters["extended_y"], 1.0)
         columns = jnp.concatenate([columns, behind[0].reshape(-1, nx)])
         rows = jnp.concatenate([rows, behind[1].reshape(-1, ny)])

@@ -80,7 +80,7 @@ def expected_field(
         _check(f"extended source at ({one.x:g}, {one.y:g})", one.flux, one.x, one.y, one.core)
         if not one.beta > 0.5:
             raise InputError(f"beta: expected more than 0.5, so that the flux is finite, found {one.beta:g}")
-        shape = SumOfGaussians.of_beta(one.core, one.beta).convolved(psf_width)
+        shape = SumOfGaussians.of_beta(one.core, one.beta, psf_width)
         mean = mean + _one(*image, one.x, one.y, one.flux, 1.0, shape)
     return mean
 

@@ -72,7 +72,7 @@ EXTRA_SITES: dict[str, Site] = {
 """Parameters that the model has only where priors for them are given."""
 ALL_SITES = SITES | EXTRA_SITES
 
-EXTENDED_SITES = tuple(name for name in EXTRA_SITES if name.startswith("extended_"))
+_EXTENDED_SITES = tuple(name for name in EXTRA_SITES if name.startswith("extended_"))
 """An extended source has all of these, or is not there."""
 _ABOVE = {"psf_slope": 1.0, "extended_beta": 0.5, "psf_width": 0.0, "extended_core": 0.0}
 """What must be larger than this, or the light is infinite or has no extent."""
@@ -107,9 +107,9 @@ class Priors(Mapping[str, Prior]):
         }
         if shapes and (len(shapes) < _NEIGHBOUR_SITES or len(set(shapes.values())) > 1):
             raise InputError(f"priors: expected position and flux for as many neighbours each, found shapes {shapes}")
-        lacking = [name for name in EXTENDED_SITES if name not in priors]
-        if 0 < len(lacking) < len(EXTENDED_SITES):
-            raise InputError(f"priors: expected all of {', '.join(EXTENDED_SITES)} or none; missing {lacking}")
+        lacking = [name for name in _EXTENDED_SITES if name not in priors]
+        if 0 < len(lacking) < len(_EXTENDED_SITES):
+            raise InputError(f"priors: expected all of {', '.join(_EXTENDED_SITES)} or none; missing {lacking}")
 
     @classmethod
     def default(

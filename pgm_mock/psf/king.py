@@ -9,7 +9,7 @@ Gaussians; the integral of each over a pixel is exact. With these steps the sum 
 every pixel.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import jax
@@ -96,18 +96,16 @@ class SumOfGaussians(SumOfProducts):
     width_spread: ClassVar[float] = 0.0
 
     @classmethod
-    def of_beta(cls, core: Num[ArrayLike, ""], beta: Num[ArrayLike, ""]) -> Self:
-        """Return the surface brightness of a beta model (Cavaliere & Fusco-Femiano 1976), normalised.
+    def of_beta(cls, core: Num[ArrayLike, ""], beta: Num[ArrayLike, ""], blur: Num[ArrayLike, ""]) -> Self:
+        """Return the surface brightness of a beta model (Cavaliere & Fusco-Femiano 1976), normalised and blurred.
 
         Args:
             core: core radius [pixels].
             beta: > 1/2, so that the light is finite: the profile is (1 + r² / core²)^(1/2 - 3 beta).
+            blur: standard deviation of the Gaussian that it is convolved with [pixels].
         """
-        return cls(*gaussians_of_king(core, 3.0 * jnp.asarray(beta) - 0.5))
-
-    def convolved(self, sigma: Num[ArrayLike, ""]) -> Self:
-        """Return the profile convolved with a Gaussian."""
-        return replace(self, sigma=jnp.sqrt(self.sigma**2 + sigma**2))
+        sigma, share = gaussians_of_king(core, 3.0 * jnp.asarray(beta) - 0.5)
+        return cls(jnp.sqrt(sigma**2 + blur**2), share)
 
     def profiles(
         self,
