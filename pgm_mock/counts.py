@@ -173,6 +173,8 @@ class PoissonImage(dist.Distribution):
             if growth is not None:
                 sky = sky * _pick(growth[0], column) * _pick(growth[1], row)
             means = _pick(exposure, row, column) * (light + sky)
+            if source.unvignetted is not None:
+                means = means + _pick(source.unvignetted, row, column)
             total = from_sources + source.sky()
         number = jnp.asarray(listed.number, means.dtype)
         means = jnp.where(number > 0, means, 1.0)

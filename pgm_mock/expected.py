@@ -21,6 +21,7 @@ def expected_counts(
     exposure: Num[ArrayLike, "ny nx"],
     x: Num[ArrayLike, "#ny nx"],
     y: Num[ArrayLike, "ny #nx"],
+    background_map: Num[ArrayLike, "ny nx"] | None = None,
     *,
     x_pos: Num[ArrayLike, ""],
     y_pos: Num[ArrayLike, ""],
@@ -38,17 +39,20 @@ def expected_counts(
     extended_flux: Num[ArrayLike, ""] | None = None,
     extended_core: Num[ArrayLike, ""] | None = None,
     extended_beta: Num[ArrayLike, ""] | None = None,
+    background_norm: Num[ArrayLike, ""] | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> Float[Array, "ny nx"]:
     r"""Expected counts in each pixel of an exposed image of a point source, its neighbours, and what lies behind them.
 
     \[ \mu_k = t_k (F P_k(x_0, y_0, \sigma) + \sum_j F_j P_k(x_j, y_j, \sigma) + F_e E_k
-       + b e^{g \cdot (r_k - \bar r)}) \]
+       + b e^{g \cdot (r_k - \bar r)}) + c B_k \]
 
     Args:
         exposure: exposure map t, vignetting included, shape (ny, nx) [s, or the unit of the map].
         x, y: pixel centres [FITS image pixels: the first pixel is 1]; full ramps of shape (ny, nx), or a row
             (1, nx) and a column (ny, 1), which is faster where the PSF factorises.
+        background_map: B, counts that are there whatever the exposure, such as those of particles, shape (ny, nx)
+            [count / pixel]; None where there are none.
         x_pos, y_pos: the source's position x_0, y_0 [FITS image pixels].
         flux: F, the source's counts per unit of exposure over the whole plane, not only over the image [count / s].
         background: b, background per pixel, in the middle of the image [count / s / pixel].
@@ -60,11 +64,16 @@ def expected_counts(
         extended_x, extended_y, extended_flux, extended_core, extended_beta: an extended source such as a cluster: its
             centre [FITS image pixels], flux over the whole plane [count / s], core radius [pixels] and beta > 1/2 of
             its profile (1 + r² / core²)^(1/2 - 3 beta), blurred by a Gaussian of psf_width; None where there is none.
+        background_norm: c, by which the background map is multiplied; None is 1.
         psf: the family of the PSF.
 
     Returns:
         mu, shape (ny, nx) [count / pixel]; 0 where the exposure is 0.
+
+    Raises:
+        InputError: a slope for a PSF that has none, or a background_norm without a background map.
     """
+    _check_map(background_map, background_norm)
     psf = with_slope(psf, psf_slope)
     light = flux * psf.pixel_fraction(x, y, x_pos, y_pos, psf_width)
     if neighbour_flux is not None:
@@ -77,7 +86,19 @@ def expected_counts(
     sky = background
     if background_dx is not None or background_dy is not None:
         sky = background * _growth(x, background_dx) * _growth(y, background_dy)
-    return jnp.asarray(exposure) * (light + sky)
+    mean = jnp.asarray(exposure) * (light + sky)
+    if background_map is None:
+        return mean
+    return mean + jnp.where(jnp.asarray(exposure) > 0, _times(background_map, background_norm), 0.0)
+
+
+def _times(background_map: Num[ArrayLike, "ny nx"], norm: Num[ArrayLike, ""] | None) -> Float[Array, "ny nx"]:
+    return jnp.asarray(background_map) * jnp.asarray(1.0 if norm is None else norm)
+
+
+def _check_map(background_map: object, norm: object) -> None:
+    if norm is not None and background_map is None:
+        raise InputError("background_norm: expected an observation with a background map, found none")
 
 
 def with_slope(psf: PSF, slope: Num[ArrayLike, ""] | None) -> PSF:
@@ -100,7 +121,9 @@ def _growth(place: Num[ArrayLike, "*n"], gradient: Num[ArrayLike, ""] | None) ->
 
 
 class Factors(NamedTuple):
-    """Expected counts whose light is a sum of products: mean = exposure (sum_r flux_r rows_r columns_r + background).
+    r"""Expected counts whose light is a sum of products.
+
+    \[ \mu = t (\sum_r F_r g_r h_r + b) + c B \]
 
     Attributes:
         exposure: shape (ny, nx).
@@ -109,6 +132,7 @@ class Factors(NamedTuple):
         rows: its profile in the rows, shape (r, ny).
         background: a scalar.
         growth: how the background grows along the columns (nx,) and the rows (ny,), or None where it is uniform.
+        unvignetted: counts that are there whatever the exposure, shape (ny, nx), or None.
     """
 
     exposure: Num[ArrayLike, "ny nx"]
@@ -117,6 +141,7 @@ class Factors(NamedTuple):
     rows: Float[Array, "r ny"]
     background: Num[ArrayLike, ""]
     growth: tuple[Float[Array, " nx"], Float[Array, " ny"]] | None = None
+    unvignetted: Float[Array, "ny nx"] | None = None
 
     def image(self, dtype: DTypeLike) -> Float[Array, "ny nx"]:
         """Multiply the factors out, in a precision of choice."""
@@ -129,10 +154,12 @@ class Factors(NamedTuple):
                 light = light + row[:, None] * column
         else:
             light = jnp.matmul(rows.T, columns, precision=jax.lax.Precision.HIGHEST)
+        sky = background
         if self.growth is not None:
             along, up = (jnp.asarray(factor, dtype) for factor in self.growth)
-            return exposure * (light + background * up[:, None] * along)
-        return exposure * (light + background)
+            sky = background * up[:, None] * along
+        mean = exposure * (light + sky)
+        return mean if self.unvignetted is None else mean + jnp.asarray(self.unvignetted, dtype)
 
     def light(self) -> Float[Array, ""]:
         """Sum of the expected counts of the sources over the image."""
@@ -142,9 +169,11 @@ class Factors(NamedTuple):
         """Sum of the expected counts of the background over the image."""
         exposure = jnp.asarray(self.exposure)
         if self.growth is None:
-            return jnp.asarray(self.background) * jnp.sum(exposure)
-        along, up = self.growth
-        return jnp.asarray(self.background) * (up @ exposure @ along)
+            total = jnp.asarray(self.background) * jnp.sum(exposure)
+        else:
+            along, up = self.growth
+            total = jnp.asarray(self.background) * (up @ exposure @ along)
+        return total if self.unvignetted is None else total + jnp.sum(self.unvignetted)
 
 
 def factors_of(
@@ -153,13 +182,15 @@ def factors_of(
     y: Num[ArrayLike, "ny #nx"],
     psf: PSF,
     parameters: Mapping[str, Num[ArrayLike, "..."]],
+    background_map: Num[ArrayLike, "ny nx"] | None = None,
 ) -> Factors | None:
     """Return the expected counts in factors; None where the PSF has none or x and y are full ramps.
 
     Args:
-        exposure, x, y, psf: as for `expected_counts`.
+        exposure, x, y, psf, background_map: as for `expected_counts`.
         parameters: its other arguments, by name.
     """
+    _check_map(background_map, parameters.get("background_norm"))
     if jnp.shape(x)[0] != 1 or jnp.shape(y)[1] != 1:
         return None
     psf, width = with_slope(psf, parameters.get("psf_slope")), parameters["psf_width"]
@@ -187,4 +218,8 @@ def factors_of(
     slopes = parameters.get("background_dx"), parameters.get("background_dy")
     if slopes != (None, None):
         growth = _growth(jnp.asarray(x)[0], slopes[0]), _growth(jnp.asarray(y)[:, 0], slopes[1])
-    return Factors(exposure, fluxes, columns, rows, parameters["background"], growth)
+    unvignetted = None
+    if background_map is not None:
+        counts = _times(background_map, parameters.get("background_norm"))
+        unvignetted = jnp.where(jnp.asarray(exposure) > 0, counts, 0.0)
+    return Factors(exposure, fluxes, columns, rows, parameters["background"], growth, unvignetted)

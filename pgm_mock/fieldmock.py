@@ -58,6 +58,7 @@ def expected_field(
     background: float = 0.0,
     extended: Sequence[BetaModel] = (),
     psf_width: float = 1.5,
+    background_norm: float = 1.0,
 ) -> np.ndarray:
     """Expected counts of a whole field, shape (ny, nx) [count / pixel].
 
@@ -67,12 +68,15 @@ def expected_field(
         background: uniform, per pixel [flux unit / pixel].
         extended: extended sources, convolved with a Gaussian of psf_width.
         psf_width: standard deviation of that Gaussian [pixels].
+        background_norm: of the observation's background map, where it has one.
 
     Raises:
         InputError: a number that is not finite, a negative flux, or a beta of at most 1/2.
     """
     image = jnp.asarray(observation.exposure), observation.columns, observation.rows
     mean = np.asarray(image[0] * background)
+    if observation.background_map is not None:
+        mean = mean + background_norm * observation.background_map
     for source in sources:
         _check(f"source at ({source.x:g}, {source.y:g})", source.flux, source.x, source.y, source.width)
         mean = mean + _one(*image, source.x, source.y, source.flux, source.width, source.psf)
@@ -92,10 +96,11 @@ def mock_field(
     extended: Sequence[BetaModel] = (),
     *,
     psf_width: float = 1.5,
+    background_norm: float = 1.0,
     seed: int | None = None,
 ) -> np.ndarray:
     """Draw the counts of a whole field, integers of shape (ny, nx); the arguments are those of `expected_field`."""
-    mean = jnp.asarray(expected_field(observation, sources, background, extended, psf_width))
+    mean = jnp.asarray(expected_field(observation, sources, background, extended, psf_width, background_norm))
     return np.asarray(poisson.poisson(source_key(seed, "field"), mean))
 
 

@@ -195,8 +195,9 @@ def model_graph(
 
     observation = observation or Observation(counts=np.zeros((1, 1)), exposure=np.ones((1, 1)))
     priors = priors or Priors.default(observation)
-    image = (observation.exposure, observation.columns, observation.rows)
-    found = get_model_relations(partial(stamp_model, psf=psf), (*image, priors, observation.counts))
+    exposure, x, y, background_map = observation.image
+    model = partial(stamp_model, psf=psf, background_map=background_map)
+    found = get_model_relations(model, (exposure, x, y, priors, observation.counts))
     return ModelGraph(
         parents={name: tuple(parents) for name, parents in found["sample_sample"].items()},
         distributions=dict(found["sample_dist"]),

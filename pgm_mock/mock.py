@@ -16,7 +16,7 @@ from . import poisson
 from .errors import InputError
 from .expected import expected_counts, factors_of
 from .model import EXPECTED, OBSERVED, stamp_model
-from .observation import Observation, checked_exposure
+from .observation import Observation, checked_exposure, checked_map
 from .priors import ALL_SITES, SITES, Priors
 from .psf import PSF, GaussianPSF
 from .random import ON_ANY_CORES, checked_seed, source_key
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 BLOCK_PIXELS = 1 << 21
 """Pixels that are simulated at once: enough to keep all cores busy, few enough to stay near the processor."""
+
+type Image = tuple[Array, Array, Array, Array | None]
+"""Exposure, columns, rows and background map."""
 
 _IMAGES_TOGETHER = 50
 """Expected images that are computed at once: one compiled program for any number."""
@@ -53,6 +56,7 @@ def generate_mock_image(
     *,
     priors: Priors | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    background_map: Num[ArrayLike, "ny nx"] | None = None,
     seed: int | None = None,
 ) -> np.ndarray:
     """Simulate an image of counts.
@@ -63,6 +67,7 @@ def generate_mock_image(
         pars: values of the parameters; None draws all, a part draws the rest.
         priors: where they are drawn from; by default `Priors.default`, the position in the middle of the image.
         psf: the family of the PSF.
+        background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
         seed: a whole number; None draws one. The parameters are those of `draw_parameters` with the same seed.
 
     Returns:
@@ -72,6 +77,7 @@ def generate_mock_image(
         InputError: an image that is none, an unknown parameter, or a value that it cannot have.
     """
     exposure = checked_exposure(exptime, "exptime")
+    behind = None if background_map is None else checked_map(background_map, exposure, "background_map")
     x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
     if unknown := [name for name in pars or {} if name not in ALL_SITES]:
         raise InputError(f"pars: expected {', '.join(ALL_SITES)}; found {', '.join(map(str, unknown))}")
@@ -80,13 +86,15 @@ def generate_mock_image(
         parameters = dict(Priors(**pars))
     else:
         if priors is None:
-            blank = Observation(counts=np.zeros(exposure.shape, int), exposure=exposure)
+            zero = np.zeros(exposure.shape, int)
+            blank = Observation(counts=zero, exposure=exposure, background_map=behind)
             priors = Priors.default(blank, float(np.mean(x)), float(np.mean(y)))
         parameters = _draw_parameters(source_key(seed, "parameters"), priors.replace(**(pars or {})))
     box = _exposed_box(exposure)
     counts = np.zeros(exposure.shape, np.int32)
-    image = exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), parameters, psf
-    poisson.draw(source_key(seed, "image"), _mean_image, *image, out=counts[box])
+    cut_map = None if behind is None else behind[box].astype(np.float32)
+    image = exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map
+    poisson.draw(source_key(seed, "image"), _mean_image, image, parameters, psf, out=counts[box])
     return counts
 
 
@@ -164,20 +172,19 @@ def expected_images(
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> np.ndarray:
     """Compute the expected counts at each of n points, shape (n, ny, nx)."""
-    arrays = observation.exposure, observation.columns, observation.rows
     number = len(draws["flux"])
     size = min(_IMAGES_TOGETHER, number)
     padded = {name: np.concatenate([each, np.repeat(each[:1], -number % size, axis=0)]) for name, each in draws.items()}
     blocks = []
     for first in range(0, number, size):
         block = {name: jnp.asarray(each[first : first + size], float) for name, each in padded.items()}
-        blocks.append(np.asarray(_expected_images(*arrays, block, psf), float))
+        blocks.append(np.asarray(_expected_images(observation.image, block, psf), float))
     return np.concatenate(blocks)[:number]
 
 
 @partial(jax.jit, compiler_options=ON_ANY_CORES)
-def _expected_images(exposure: Array, x: Array, y: Array, draws: dict[str, Array], psf: PSF) -> Array:
-    return jax.vmap(lambda parameters: expected_counts(exposure, x, y, psf=psf, **parameters))(draws)
+def _expected_images(image: Image, draws: dict[str, Array], psf: PSF) -> Array:
+    return jax.vmap(lambda parameters: expected_counts(*image, psf=psf, **parameters))(draws)
 
 
 def simulate(
@@ -192,13 +199,13 @@ def simulate(
     """
     parameter_key, image_key = jax.random.split(key)
     size = max(1, BLOCK_PIXELS // observation.counts.size)
-    arrays = [jnp.asarray(a) for a in (observation.exposure, observation.columns, observation.rows)]
+    image = jax.tree.map(jnp.asarray, observation.image)
     counts = np.empty((num_samples, *observation.shape), np.int32)
 
     def run(block: int) -> dict[str, np.ndarray]:
         drawn = _draw_many(parameter_key, block * size, priors, size)
         first, last = block * size, min((block + 1) * size, num_samples)
-        poisson.draw(jax.random.fold_in(image_key, block), _mean_counts, *arrays, drawn, psf, out=counts[first:last])
+        poisson.draw(jax.random.fold_in(image_key, block), _mean_counts, image, drawn, psf, out=counts[first:last])
         return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.
@@ -213,7 +220,8 @@ def _draw_parameters(key: Array, priors: Priors) -> dict[str, Array]:
     """Draw the parameters from the model, on an image of one pixel that nobody looks at."""
     one_pixel = jnp.ones((1, 1))
     seeded = numpyro.handlers.seed(numpyro.handlers.block(stamp_model, hide=[OBSERVED, EXPECTED]), key)
-    trace = numpyro.handlers.trace(seeded).get_trace(one_pixel, one_pixel, one_pixel, priors, one_pixel)
+    arguments = one_pixel, one_pixel, one_pixel, priors, one_pixel
+    trace = numpyro.handlers.trace(seeded).get_trace(*arguments, background_map=one_pixel)
     return {name: jnp.asarray(trace[name]["value"], float) for name in priors}
 
 
@@ -224,14 +232,15 @@ def _draw_many(key: Array, first: Array, priors: Priors, size: int) -> dict[str,
     return jax.vmap(lambda one: _draw_parameters(one, priors))(keys)
 
 
-def _mean_counts(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
+def _mean_counts(image: Image, parameters: dict[str, Array], psf: PSF) -> Array:
     """Expected counts of each draw of the parameters, shape (draw, ny, nx)."""
-    return jax.vmap(lambda one: _mean_image(exposure, x, y, one, psf))(parameters)
+    return jax.vmap(lambda one: _mean_image(image, one, psf))(parameters)
 
 
-def _mean_image(exposure: Array, x: Array, y: Array, parameters: dict[str, Array], psf: PSF) -> Array:
+def _mean_image(image: Image, parameters: dict[str, Array], psf: PSF) -> Array:
     """Expected counts to single precision, which is what the counts are drawn with; the factors are made in full."""
-    source = factors_of(exposure, x, y, psf, parameters)
+    exposure, x, y, background_map = image
+    source = factors_of(exposure, x, y, psf, parameters, background_map)
     if source is None:
-        return expected_counts(exposure, x, y, psf=psf, **parameters)
+        return expected_counts(*image, psf=psf, **parameters)
     return source.image(jnp.float32)

@@ -24,6 +24,7 @@ def stamp_model(
     priors: Priors,
     counts: Num[ArrayLike, "ny nx"] | PhotonList | PixelList | None = None,
     *,
+    background_map: Num[ArrayLike, "ny nx"] | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> Num[ArrayLike, "ny nx"] | PhotonList | PixelList:
     """One point source on a background, and its neighbours, seen through an exposure map and counted.
@@ -36,6 +37,8 @@ def stamp_model(
         x, y: pixel centres, broadcastable to (ny, nx) [FITS image pixels].
         priors: a distribution or a fixed value for each parameter; a fixed one becomes a deterministic site.
         counts: the observed image, shape (ny, nx) [count / pixel], or its photons or pixels as a list, or None.
+        background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], multiplied by
+            background_norm where the priors have it.
         psf: the family of the PSF.
 
     Returns:
@@ -44,8 +47,11 @@ def stamp_model(
     parameters = {name: _site(name, prior) for name, prior in priors.items() if not ALL_SITES[name].plural}
     with numpyro.plate(NEIGHBOURS, priors.neighbours) if priors.neighbours else nullcontext():
         parameters |= {name: _site(name, prior) for name, prior in priors.items() if ALL_SITES[name].plural}
-    mean_counts = numpyro.deterministic(EXPECTED, expected_counts(exposure, x, y, psf=psf, **parameters))
-    factors = factors_of(exposure, x, y, psf, parameters) if isinstance(counts, (PhotonList, PixelList)) else None
+    image = expected_counts(exposure, x, y, background_map, psf=psf, **parameters)
+    mean_counts = numpyro.deterministic(EXPECTED, image)
+    factors = None
+    if isinstance(counts, (PhotonList, PixelList)):
+        factors = factors_of(exposure, x, y, psf, parameters, background_map)
     return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, factors), obs=counts)
 
 

@@ -38,6 +38,9 @@ class Observation:
         name: identifies the source or field; random keys are derived from it.
         header: FITS header of the counts image.
         left_out: counts that were found on pixels without exposure, and left out.
+        background_map: counts to be expected whatever the exposure, such as those of particles, or from a model of a
+            cluster, shape (ny, nx) [count / pixel]; the model has them times `background_norm`. None where there is no
+            such map. Made 0 where the exposure is 0.
 
     Raises:
         InputError: counts or exposure that are none; the message says what was expected and what was found.
@@ -52,14 +55,18 @@ class Observation:
     name: str = ""
     header: "fits.Header | None" = field(default=None, repr=False)
     left_out: int = field(default=0, repr=False)
+    background_map: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         exposure = checked_exposure(self.exposure, "exposure").copy()
         counts, left_out = _checked_counts(self.counts, exposure, "counts")
-        for array in (counts, exposure):
-            array.setflags(write=False)
+        behind = None if self.background_map is None else checked_map(self.background_map, exposure, "background_map")
+        for array in (counts, exposure, behind):
+            if array is not None:
+                array.setflags(write=False)
         object.__setattr__(self, "counts", counts)
         object.__setattr__(self, "exposure", exposure)
+        object.__setattr__(self, "background_map", behind)
         object.__setattr__(self, "left_out", self.left_out + left_out)
         if left_out:
             warnings.warn(f"counts: {left_out} counts on pixels without exposure: left out", DataWarning, 3)
@@ -71,16 +78,18 @@ class Observation:
         exposure: str | os.PathLike[str],
         *,
         exposure_unit: str | None = None,
+        background_map: str | os.PathLike[str] | None = None,
     ) -> Self:
-        """Read a counts image and its exposure map.
+        """Read a counts image and its exposure map, and a background map where there is one.
 
         Args:
             image, exposure: FITS files, compressed or not; `file.fits[NAME]` picks an HDU.
             exposure_unit: unit of the exposure map where the header does not say, for instance "s".
+            background_map: FITS file of the counts to be expected in each pixel [count / pixel].
 
         Raises:
-            InputError: a file that cannot be read, counts that are no counts, an exposure map of another shape, on
-                another WCS or without any exposure.
+            InputError: a file that cannot be read, counts that are no counts, an exposure map without any exposure, or
+                a map of another shape or on another WCS.
         """
         plane, exposed = read_plane(image), read_plane(exposure)
         _check_same_sky(plane, exposed)
@@ -94,6 +103,11 @@ class Observation:
         if left_out:
             said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
             warnings.warn(said, DataWarning, 2)
+        behind = None
+        if background_map is not None:
+            expected = read_plane(background_map)
+            _check_same_sky(plane, expected)
+            behind = checked_map(expected.data, checked, expected.label)
         origin, header, wcs = _origin_and_wcs(plane)
         wcs = wcs if wcs is not None else _origin_and_wcs(exposed)[2]
         return cls(
@@ -106,6 +120,7 @@ class Observation:
             name=str(header.get("OBJECT", "")),
             header=header,
             left_out=left_out,
+            background_map=behind,
         )
 
     @property
@@ -123,6 +138,11 @@ class Observation:
     def rows(self) -> np.ndarray:
         """The y of each row, shape (ny, 1) [FITS image pixels]."""
         return self.origin[1] + np.arange(self.shape[0], dtype=float)[:, None]
+
+    @property
+    def image(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Exposure, columns, rows and background map: the first arguments of `expected_counts`."""
+        return self.exposure, self.columns, self.rows, self.background_map
 
     @property
     def x(self) -> np.ndarray:
@@ -164,22 +184,34 @@ class Observation:
             raise InputError(f"half_size: expected a whole number of pixels ≥ 0, found {half_size}")
         left, low = int(np.floor(x + 0.5)) - int(half_size), int(np.floor(y + 0.5)) - int(half_size)
         size = 2 * int(half_size) + 1
-        counts, exposure = np.zeros((size, size), self.counts.dtype), np.zeros((size, size))
         (ny, nx), (x_first, y_first) = self.shape, self.origin
         inside_x = slice(max(left, x_first) - x_first, max(min(left + size, x_first + nx) - x_first, 0))
         inside_y = slice(max(low, y_first) - y_first, max(min(low + size, y_first + ny) - y_first, 0))
-        cut = self.counts[inside_y, inside_x]
-        if cut.size == 0 or not np.any(self.exposure[inside_y, inside_x] > 0):
+        seen = self.exposure[inside_y, inside_x]
+        if not np.any(seen > 0):
             to = f"x {x_first} to {x_first + nx - 1}, y {y_first} to {y_first + ny - 1}"
             raise InputError(
                 f"stamp at x={x:g}, y={y:g}: expected some exposure within {half_size} pixels, found none"
                 f" (the image covers {to})"
             )
         row, column = inside_y.start + y_first - low, inside_x.start + x_first - left
-        there = (slice(row, row + cut.shape[0]), slice(column, column + cut.shape[1]))
-        counts[there], exposure[there] = cut, self.exposure[inside_y, inside_x]
+
+        def cut(image: np.ndarray) -> np.ndarray:
+            whole = np.zeros((size, size), image.dtype)
+            whole[row : row + seen.shape[0], column : column + seen.shape[1]] = image[inside_y, inside_x]
+            return whole
+
+        behind = None if self.background_map is None else cut(self.background_map)
         name = name if name is not None else f"{self.name} x={x:g} y={y:g}".strip()
-        return replace(self, counts=counts, exposure=exposure, origin=(left, low), name=name, left_out=0)
+        return replace(
+            self,
+            counts=cut(self.counts),
+            exposure=cut(self.exposure),
+            background_map=behind,
+            origin=(left, low),
+            name=name,
+            left_out=0,
+        )
 
     def stamp_header(self) -> "fits.Header":
         """Return the FITS header of this image: where its pixels lie in the full image and on the sky."""
@@ -194,16 +226,31 @@ class Observation:
         header["OBJECT"] = self.name
         return header
 
-    def write(self, image: str | os.PathLike[str], exposure: str | os.PathLike[str]) -> None:
+    def write(
+        self,
+        image: str | os.PathLike[str],
+        exposure: str | os.PathLike[str],
+        background_map: str | os.PathLike[str] | None = None,
+    ) -> None:
         """Write a pair of FITS files that `read` gives back identical, origin and WCS included.
 
+        Args:
+            image, exposure: where to.
+            background_map: where to, for an observation that has one.
+
         Raises:
-            InputError: a folder that does not exist or cannot be written to.
+            InputError: a folder that does not exist or cannot be written to, or a background map that is not there.
         """
+        files = [(image, self.counts, "ct"), (exposure, self.exposure, self.exposure_unit)]
+        if background_map is not None:
+            if self.background_map is None:
+                said = f"{os.fspath(background_map)}: expected an observation with a background map, found none"
+                raise InputError(said)
+            files.append((background_map, self.background_map, "ct"))
         from astropy.io import fits
 
         header = self.stamp_header()
-        for path, data, unit in ((image, self.counts, "ct"), (exposure, self.exposure, self.exposure_unit)):
+        for path, data, unit in files:
             header["BUNIT"] = unit
             with replacing(path) as temporary:
                 fits.PrimaryHDU(data, header).writeto(temporary, overwrite=True, output_verify="silentfix+ignore")
@@ -278,6 +325,24 @@ def checked_exposure(values: object, label: str) -> np.ndarray:
     if not most > 0:
         raise InputError(f"{label}: expected an exposure map, found no pixel with any exposure")
     return exposure
+
+
+def checked_map(values: object, exposure: np.ndarray, label: str) -> np.ndarray:
+    """Return expected counts as float64, 0 without exposure, or raise InputError.
+
+    Args:
+        values: anything that should be an image of the exposure map's shape (ny, nx) [count / pixel].
+        exposure: the exposure map, checked.
+        label: what an error calls it.
+    """
+    data = _image(values, label)
+    if data.shape != exposure.shape:
+        raise InputError(f"{label}: expected the exposure map's shape {exposure.shape}, found {data.shape}")
+    expected = np.where(exposure > 0, data, 0.0).astype(float)
+    if not np.all(np.isfinite(expected)) or np.any(expected < 0):
+        found = _first(expected, lambda image: ~np.isfinite(image) | (image < 0))
+        raise InputError(f"{label}: expected counts per exposed pixel, finite and ≥ 0, found {found}")
+    return expected
 
 
 def _checked_counts(values: object, exposure: np.ndarray, label: str) -> tuple[np.ndarray, int]:

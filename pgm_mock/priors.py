@@ -67,6 +67,7 @@ EXTRA_SITES: dict[str, Site] = {
         Site("extended_flux", "F_e", "flux", True, "flux of the extended source, over the whole plane"),
         Site("extended_core", "r_c", "pixel", True, "core radius of the extended source"),
         Site("extended_beta", r"\beta", "1", True, "beta of the extended source's profile"),
+        Site("background_norm", "c", "1", True, "normalisation of the background map"),
     )
 }
 """Parameters that the model has only where priors for them are given."""
@@ -120,7 +121,8 @@ class Priors(Mapping[str, Prior]):
         With t the median of the positive exposures in the image: x_pos, y_pos ~ Normal(x or y, 2 pixels);
         flux ~ LogNormal(ln(30 / t), 2), that is 30 counts within a factor of 7 (68 %) or 50 (95 %);
         background ~ LogNormal(ln(0.1 / t), 1.5), 0.1 count per pixel within a factor of 4.5 (68 %) or 20 (95 %);
-        psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %), or about the PSF's own typical width.
+        psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %), or about the PSF's own typical width;
+        where there is a background map, background_norm ~ LogNormal(0, 0.5), right within a factor of 1.6 (68 %).
 
         Args:
             observation: the stamp or image.
@@ -130,7 +132,9 @@ class Priors(Mapping[str, Prior]):
         centre = _position(observation, x, y)
         width, spread = (1.5, 0.5) if psf is None else (float(psf.typical_width), psf.width_spread)
         typical = float(np.median(observation.exposure[observation.exposure > 0]))
+        norm = {} if observation.background_map is None else {"background_norm": dist.LogNormal(0.0, 0.5)}
         return cls(
+            **norm,
             x_pos=dist.Normal(centre[0], 2.0),
             y_pos=dist.Normal(centre[1], 2.0),
             flux=dist.LogNormal(math.log(30.0 / typical), 2.0),

@@ -14,7 +14,9 @@ from .priors import ALL_SITES, EXTRA_SITES, SITES, Priors
 if TYPE_CHECKING:
     import xarray
 
+BACKGROUND_MAP = "background_map"
 _NEIGHBOUR_DIMENSION = {name: [NEIGHBOURS] for name, site in EXTRA_SITES.items() if site.plural}
+_IMAGE_DIMENSIONS: dict[str, Any] = {name: ["y", "x"] for name in (OBSERVED, "exposure", BACKGROUND_MAP)}
 _PACKAGES = ("pgm-mock", "numpyro", "jax", "arviz", "astropy", "numpy")
 
 
@@ -38,12 +40,15 @@ def data_tree(
     everything: dict[str, Mapping[str, Any]] = {name: dict(group) for name, group in groups.items()}
     if priors is not None:
         everything["observed_data"] = {OBSERVED: observation.counts}
-        everything["constant_data"] = {"exposure": observation.exposure}
+        constant = {"exposure": observation.exposure}
+        if observation.background_map is not None:
+            constant[BACKGROUND_MAP] = observation.background_map
+        everything["constant_data"] = constant
     coordinates = {"x": observation.columns[0], "y": observation.rows[:, 0]}
     tree = from_dict(
         everything,
         coords=coordinates,
-        dims={OBSERVED: ["y", "x"], "exposure": ["y", "x"]} | _NEIGHBOUR_DIMENSION,
+        dims=_IMAGE_DIMENSIONS | _NEIGHBOUR_DIMENSION,
         attrs={"/": provenance() | dict(attrs or {})},
     )
     for group in tree.children.values():
@@ -80,6 +85,7 @@ def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
         exposure_unit=constant["exposure"].attrs["units"],
         unit_source="as fitted",
         name=attrs["name"],
+        background_map=values(posterior, "constant_data", BACKGROUND_MAP) if BACKGROUND_MAP in constant else None,
     )
     return stamp, Priors.parse({name: str(attrs[f"prior_{name}"]) for name in ALL_SITES if f"prior_{name}" in attrs})
 
@@ -107,6 +113,8 @@ def _label(group: "xarray.DataTree", observation: Observation) -> None:
             variable.attrs.update(units="ct / pix", long_name="counts")
         elif name == "exposure":
             variable.attrs.update(units=observation.exposure_unit, long_name="exposure")
+        elif name == BACKGROUND_MAP:
+            variable.attrs.update(units="ct / pix", long_name="background map")
     for axis in ("x", "y"):
         if axis in group.coords:
             group.coords[axis].attrs.update(units="pixel", long_name=f"FITS image coordinate {axis}")

@@ -11,7 +11,7 @@ from ..expected import expected_counts, factors_of
 from ..inference import StampPosterior
 from ..inference.program import call
 from ..inference.unconstrained import Data, Point, given
-from ..priors import ALL_SITES, Priors
+from ..priors import ALL_SITES, SITES, Priors
 from ..psf import PSF
 from ..results import flat
 
@@ -97,7 +97,7 @@ def _quantities(
     exposure = jnp.asarray(data.exposure)
 
     def at_one(one: Point) -> tuple[Array, Array]:
-        own = {name: value for name, value in one.items() if not name.startswith("neighbour")}
+        own = {name: value for name, value in one.items() if name in SITES or name == "psf_slope"}
         factors = factors_of(exposure, data.x, data.y, psf, own)
         if factors is None:
             dark = expected_counts(exposure, data.x, data.y, psf=psf, **(own | {"background": jnp.zeros(())}))

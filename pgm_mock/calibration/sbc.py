@@ -120,6 +120,8 @@ def calibrate(
 def _identity(observation: Observation, priors: Priors) -> dict[str, Any]:
     """What a calibration is of: another exposure map or another prior is another one."""
     exposure = zlib.crc32(np.ascontiguousarray(observation.exposure).tobytes())
+    if observation.background_map is not None:
+        exposure = zlib.crc32(observation.background_map.tobytes(), exposure)
     told = {f"prior_{name}": text for name, text in priors.describe().items()}
     return told | {"name": observation.name, "exposure_crc32": exposure}
 

@@ -26,8 +26,10 @@ class Field(NamedTuple):
 def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None) -> list[Field]:
     """Read a survey: a text file with `image exposure regions` in each line, relative to the file's own folder.
 
+    A fourth file in a line is a background map.
+
     Raises:
-        InputError: the file cannot be read, a line does not hold three files, or one of them is bad.
+        InputError: the file cannot be read, a line does not hold three or four files, or one of them is bad.
     """
     label = os.fspath(path)
     try:
@@ -43,10 +45,13 @@ def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None) 
         words = line.split("#")[0].split()
         if not words:
             continue
-        if len(words) != 3:
-            raise InputError(f"{label}, line {number}: expected `image exposure regions`, found {line.strip()[:80]!r}")
-        image, exposure, regions = (Path(path).parent / word for word in words)
-        observation = Observation.read(image, exposure, exposure_unit=exposure_unit)
+        if len(words) not in (3, 4):
+            wanted = "`image exposure regions`, and perhaps a background map"
+            raise InputError(f"{label}, line {number}: expected {wanted}, found {line.strip()[:80]!r}")
+        image, exposure, regions, *behind = (Path(path).parent / word for word in words)
+        observation = Observation.read(
+            image, exposure, exposure_unit=exposure_unit, background_map=behind[0] if behind else None
+        )
         name = Path(words[0]).name.split(".")[0] or "field"
         while name in [field.name for field in fields]:
             name = f"{name}_{number}"

@@ -101,11 +101,13 @@ def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
 
 
 def _parameters(draws: dict[str, np.ndarray]) -> dict[str, float]:
-    """X_IMA, Y_IMA, FLUX, BKG, PSF_WIDTH, and the background's gradient."""
+    """X_IMA, Y_IMA, FLUX, BKG, PSF_WIDTH, the background map's normalisation and the background's gradient."""
     names = {"x_pos": "X_IMA", "y_pos": "Y_IMA", "flux": "FLUX", "background": "BKG", "psf_width": "PSF_WIDTH"}
     found: dict[str, float] = {}
     for name in SITES:
         found |= _interval(names[name], draws[name])
+    if "background_norm" in draws:
+        found |= _interval("BKG_NORM", draws["background_norm"])
     for name, column in (("background_dx", "BKG_DX"), ("background_dy", "BKG_DY")):
         if name in draws:
             found[column] = float(np.median(draws[name]))
@@ -137,7 +139,7 @@ def _images(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> tuple
     some = np.linspace(0, len(draws["flux"]) - 1, _IMAGES - 1).astype(int)
     alone = {name: np.median(each, axis=0) for name, each in draws.items()}
     alone |= {"flux": np.float64(1.0), "background": np.float64(0.0)}
-    for other in ("neighbour_flux", "extended_flux"):
+    for other in ("neighbour_flux", "extended_flux", "background_norm"):
         if other in alone:
             alone[other] = np.zeros_like(alone[other])
     images = expected_images(

@@ -121,6 +121,7 @@ def _fingerprint(sources: Sequence[Source]) -> str:
             if wcs is not None and id(wcs) not in skies:
                 skies[id(wcs)] = wcs.to_header_string(relax=True)
             told += [source.stamp.origin, source.stamp.exposure_unit, source.priors.describe(), skies.get(id(wcs))]
-            crc = zlib.crc32(source.stamp.counts.tobytes(), zlib.crc32(source.stamp.exposure.tobytes(), crc))
+            for image in (source.stamp.exposure, source.stamp.counts, source.stamp.background_map):
+                crc = zlib.crc32(b"" if image is None else image.tobytes(), crc)
         crc = zlib.crc32(json.dumps(told, default=str).encode(), crc)
     return f"{len(sources)} sources, crc32 {crc:08x}"

@@ -47,6 +47,7 @@ COLUMNS = [
     *_with_errors("CTS", "ct", "expected counts of the source in the stamp's exposed pixels"),
     Column("LIGHT", "", "share of the source's light that the stamp's exposed pixels hold"),
     *_with_errors("BKG", "flux / pix", "background in the middle of the stamp"),
+    *_with_errors("BKG_NORM", "", "normalisation of the background map; its counts are not in BKG"),
     Column("BKG_DX", "1 / pix", "gradient of the background's logarithm along the columns"),
     Column("BKG_DY", "1 / pix", "gradient of the background's logarithm along the rows"),
     *_with_errors(

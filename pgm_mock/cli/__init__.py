@@ -96,7 +96,7 @@ def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True, 
     image = "counts image: FITS, compressed or not; file[HDU] picks one"
     parser.add_argument("image", metavar="IMAGE", nargs=number, help=image)
     parser.add_argument("exposure", metavar="EXPOSURE", nargs=number, help="exposure map of the same shape")
-    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
+    _add_maps(parser)
     if position:
         parser.add_argument("--x", type=float, help="position: column [FITS image pixel; the first is 1]")
         parser.add_argument("--y", type=float, help="position: row [FITS image pixel]")
@@ -104,6 +104,12 @@ def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True, 
         family = "gaussian, king, moffat, or a FITS image of a PSF (gaussian)"
         parser.add_argument("--psf", metavar="PSF", help=family)
         parser.add_argument("--priors", metavar="FILE", help="TOML file of priors")
+
+
+def _add_maps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
+    behind = "counts to be expected in each pixel beside the model's own background, times a norm that is fitted"
+    parser.add_argument("--background-map", metavar="FILE", help=behind)
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:
@@ -197,11 +203,11 @@ def _add_catalog(commands: Commands) -> None:
     parser = _command(
         commands, "catalog", "every source of a field, or of a survey, as a table and a page", out="catalog"
     )
-    image = "counts image; or, alone, a text file with `image exposure regions` in each line"
+    image = "counts image; or, alone, a text file with `image exposure regions [background map]` in each line"
     parser.add_argument("image", metavar="IMAGE", help=image)
     parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help="exposure map of the same shape")
     parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, or DS9 circles")
-    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
+    _add_maps(parser)
     parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamps have 2N+1 pixels (20)")
     family = "auto (King for an EPIC image, else Gaussian), gaussian, king, moffat, or a FITS image of a PSF"
     parser.add_argument("--psf", default="auto", metavar="PSF", help=family)

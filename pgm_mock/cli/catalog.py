@@ -21,6 +21,10 @@ def run(options: Namespace) -> int:
             raise InputError(
                 "expected IMAGE and EXPOSURE with --regions, or a list of triples alone; found no EXPOSURE"
             )
+        if options.background_map is not None:
+            raise InputError(
+                "--background-map: expected IMAGE and EXPOSURE; a list names its maps in its fourth column"
+            )
         fields = read_fields(options.image, options.exposure_unit)
     else:
         if options.regions is None:

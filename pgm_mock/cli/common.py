@@ -34,8 +34,10 @@ def start_jax(options: Namespace) -> None:
 
 
 def read_observation(options: Namespace) -> Observation:
-    """Read the image and the exposure map named on the command line."""
-    return Observation.read(options.image, options.exposure, exposure_unit=options.exposure_unit)
+    """Read the image and the maps named on the command line."""
+    return Observation.read(
+        options.image, options.exposure, exposure_unit=options.exposure_unit, background_map=options.background_map
+    )
 
 
 def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> PSF:
@@ -81,6 +83,8 @@ _DEMO_SOURCE = (271.0, 216.0)
 def demo_or_stamp(options: Namespace) -> tuple[Observation, float, float]:
     """Return the stamp asked for, or one of the simulated field, and its position."""
     if options.image is None:
+        if options.background_map is not None:
+            raise InputError("--background-map: expected IMAGE and EXPOSURE beside it, found neither")
         from ..demo import demo_observation
 
         x, y = _DEMO_SOURCE if options.x is None and options.y is None else position(options)

@@ -13,19 +13,21 @@ from .common import read_observation, report
 
 
 def run(options: Namespace) -> int:
-    """Say what is in the two files."""
+    """Say what is in the files."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         observation = read_observation(options)
     said = [str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)]
     summary = describe(observation) | {"warnings": said}
-    summary["files"] = {name: list_hdus(name) for name in (options.image, options.exposure)}
+    files = (options.image, options.exposure, options.background_map)
+    summary["files"] = {name: list_hdus(name) for name in files if name is not None}
     lines = [f"{name}: " + "; ".join(hdus) for name, hdus in summary["files"].items()]
     lines += [
         f"image of {summary['shape'][1]} x {summary['shape'][0]} pixels: {summary['name'] or 'no object named'}",
         f"counts: {summary['counts']:,} in all, at most {summary['max_counts']} in a pixel",
         f"exposure: up to {summary['max_exposure']:.6g} {observation.exposure_unit} (unit {observation.unit_source}); "
         f"{summary['exposed_fraction']:.1%} of the pixels are exposed",
+        *([f"background map: {summary['background_map']:,.1f} counts in all"] if summary["background_map"] else []),
         f"flux is in {observation.flux_unit}",
         f"sky: {summary['sky']}",
         *(f"warning: {text}" for text in said),
@@ -45,6 +47,7 @@ def describe(observation: Observation) -> dict[str, Any]:
         "counts": int(observation.counts.sum()),
         "max_counts": int(observation.counts.max()),
         "left_out": observation.left_out,
+        "background_map": None if observation.background_map is None else float(observation.background_map.sum()),
         "max_exposure": float(observation.exposure.max()),
         "exposed_fraction": float(np.mean(observation.exposure > 0)),
         "exposure_unit": observation.exposure_unit,

@@ -65,11 +65,14 @@ def _whole_field(options: Namespace) -> int:
             raise InputError("--background: expected a value, as the table has no column BKG; found none")
         unit = Unit(observation.flux_unit) / Unit("pix")
         background = float(np.nanmedian(column_in(table["BKG"], unit)))
+    norm = 1.0
+    if "BKG_NORM" in table.colnames and observation.background_map is not None:
+        norm = float(np.nanmedian(column_in(table["BKG_NORM"], Unit(""))))
     extended = [_beta_model(text, BetaModel) for text in options.extended]
     if options.n < 1:
         raise InputError(f"--n: expected at least 1, found {options.n}")
     progress(f"simulating {options.n} fields of {len(sources)} sources")
-    mean = expected_field(observation, sources, background, extended)
+    mean = expected_field(observation, sources, background, extended, background_norm=norm)
     keys = [source_key(options.seed, f"field {number}") for number in range(options.n)]
     cube = np.stack([np.asarray(poisson(key, jnp.asarray(mean))) for key in keys])
     _write_images(options, observation, cube[0] if len(cube) == 1 else cube, {}, [])
@@ -112,15 +115,19 @@ def _write_images(
     priors: dict[str, str],
     tables: "list[BinTableHDU]",
 ) -> None:
-    """Write images (primary HDU), their exposure (EXPOSURE) and tables into one file."""
+    """Write images (primary HDU), their maps (EXPOSURE, BACKGROUND_MAP) and tables into one file."""
     from astropy.io import fits
 
     header = observation.stamp_header()
     exposure = fits.ImageHDU(observation.exposure, header, name="EXPOSURE")
     exposure.header["BUNIT"] = observation.exposure_unit
+    maps = [exposure]
+    if observation.background_map is not None:
+        maps.append(fits.ImageHDU(observation.background_map, header, name="BACKGROUND_MAP"))
+        maps[-1].header["BUNIT"] = "ct"
     header["BUNIT"], header["SEED"] = "ct", options.seed
     for name, text in priors.items():
         header["HISTORY"] = f"prior {name} = {text}"
     primary = fits.PrimaryHDU(images.astype("int32"), header)
     with replacing(options.out) as temporary:
-        fits.HDUList([primary, exposure, *tables]).writeto(temporary, overwrite=True, output_verify="silentfix+ignore")
+        fits.HDUList([primary, *maps, *tables]).writeto(temporary, overwrite=True, output_verify="silentfix+ignore")

@@ -28,7 +28,7 @@ class UpperLimit(NamedTuple):
         background: at the largest likelihood [flux unit / pixel].
         exposure_times_light: sum of t P within 2.5 psf_width of the position: counts per unit of flux.
         exposure_times_area: sum of t there, times the background's growth.
-        others: expected counts of neighbours there.
+        others: expected counts there of neighbours, an extended source and the background map.
     """
 
     flux_95: Float[Array, ""]
@@ -49,7 +49,7 @@ def upper_limit(z: Point, data: Data, priors: Priors, psf: PSF, known: Known | N
     Args:
         z: the position and width, unconstrained; its flux and background are not used.
         data, priors, psf: the model and what it is conditioned on.
-        known: neighbours and the background's growth, taken as they are; None where there are none.
+        known: all else in the image and the background's growth, taken as they are; None where there are none.
     """
     place = constrain(z, priors)
     psf = with_slope(psf, place.get("psf_slope"))

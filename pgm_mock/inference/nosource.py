@@ -29,7 +29,7 @@ class Known(NamedTuple):
 
     Attributes:
         sky: exposure times the background's growth, shape (ny, nx): its counts are background times this.
-        others: counts of the neighbours, shape (ny, nx).
+        others: counts of all else, neighbours and background map among them, shape (ny, nx).
     """
 
     sky: Float[Array, "ny nx"]
@@ -94,7 +94,6 @@ def without_source(
         background = frame.location[place] + frame.scale[place] * mode[place]
         sd = frame.scale[place] * jnp.linalg.norm(factor[place])
     at_best = constrain(frame.point(mode, priors), priors) | {"flux": jnp.zeros(())}
-    image = data.exposure, data.x, data.y
-    others = expected_counts(*image, psf=psf, **(at_best | {"background": jnp.zeros(())}))
-    sky = expected_counts(*image, psf=psf, **(at_best | {"background": jnp.ones(())})) - others
+    others = expected_counts(*data.image, psf=psf, **(at_best | {"background": jnp.zeros(())}))
+    sky = expected_counts(*data.image, psf=psf, **(at_best | {"background": jnp.ones(())})) - others
     return SourceFree(background, sd, log_joint - frozen_prior + volume, max_log_likelihood), Known(sky, others)

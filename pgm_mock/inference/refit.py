@@ -50,8 +50,7 @@ def refit(
     number = -len(images) % _TOGETHER
     padded = np.concatenate([images, np.repeat(images[:1], number, axis=0)])
     begin = {name: np.concatenate([starts[name], np.repeat(starts[name][:1], number, axis=0)]) for name in priors.free}
-    arrays = observation.exposure, observation.columns, observation.rows
-    found = call(_refit, arrays, padded, begin, priors, psf)
+    found = call(_refit, observation.image, padded, begin, priors, psf)
     return {name: np.asarray(found[name])[: len(images)] for name in priors}
 
 
@@ -67,18 +66,17 @@ class _Climb(NamedTuple):
 
 @jax.jit
 def _refit(
-    arrays: tuple[Array, Array, Array],
+    arrays: tuple[Array, Array, Array, Array | None],
     images: Float[Array, "n ny nx"],
     starts: Point,
     priors: Priors,
     psf: PSF,
 ) -> Point:
-    exposure, x, y = (jnp.asarray(array) for array in arrays)
-    exposed = exposure > 0
+    exposed = jnp.asarray(arrays[0]) > 0
     frame = Frame.of(priors)
 
     def mean_of(z: Point) -> Array:
-        mean = expected_counts(exposure, x, y, psf=psf, **constrain(z, priors))
+        mean = expected_counts(*arrays, psf=psf, **constrain(z, priors))
         return jnp.where(exposed, mean, 1.0)
 
     def mean_and_slopes(u: Array) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,18 +31,25 @@ class Data(NamedTuple):
         x: shape (1, nx) [FITS image pixels].
         y: shape (ny, 1) [FITS image pixels].
         photons: the counts, photon by photon, or pixel by pixel where there are many.
+        background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
     """
 
     exposure: Num[ArrayLike, "ny nx"]
     x: Num[ArrayLike, "1 nx"]
     y: Num[ArrayLike, "ny 1"]
     photons: PhotonList | PixelList
+    background_map: Num[ArrayLike, "ny nx"] | None = None
 
     @classmethod
     def of(cls, observation: Observation, length: int | None = None, *, longest: bool = False) -> "Data":
         """Take the arrays of an observation; `length` and `longest` are those of `list_counts`."""
         photons = list_counts(observation.counts, length, longest=longest)
-        return cls(observation.exposure, observation.columns, observation.rows, photons)
+        return cls(observation.exposure, observation.columns, observation.rows, photons, observation.background_map)
+
+    @property
+    def image(self) -> tuple[Any, Any, Any, Any]:
+        """Exposure, columns, rows and background map: the first arguments of `expected_counts`."""
+        return self.exposure, self.x, self.y, self.background_map
 
 
 class LogJoint(NamedTuple):
@@ -54,7 +61,8 @@ class LogJoint(NamedTuple):
 
 def given(parameters: Point, data: Data, priors: Priors, psf: PSF) -> LogJoint:
     """Evaluate the model at values of its parameters; fixed ones keep theirs where they are not among them."""
-    substituted = handlers.substitute(partial(stamp_model, psf=psf), data=parameters)
+    model = partial(stamp_model, psf=psf, background_map=data.background_map)
+    substituted = handlers.substitute(model, data=parameters)
     trace = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)
     log_probs = {name: site["fn"].log_prob(site["value"]) for name, site in trace.items() if site["type"] == "sample"}
     log_likelihood = log_probs.pop(OBSERVED)

@@ -69,8 +69,9 @@ def view(
     """
     values = Priors(**{name: float(parameters[name]) for name in SITES})
     exposure = stamp.exposure * exposure_factor
-    expected = np.asarray(expected_counts(exposure, stamp.columns, stamp.rows, psf=psf, **values))
-    mock = generate_mock_image(exposure, stamp.columns, stamp.rows, values, psf=psf, seed=seed)
+    behind = None if stamp.background_map is None else stamp.background_map * exposure_factor
+    expected = np.asarray(expected_counts(exposure, stamp.columns, stamp.rows, behind, psf=psf, **values))
+    mock = generate_mock_image(exposure, stamp.columns, stamp.rows, values, psf=psf, background_map=behind, seed=seed)
     log_likelihood = float(_log_likelihood(values, Data.of(stamp), psf))
     return View(stamp.counts, expected, mock, mock - stamp.counts, log_likelihood)
 

@@ -4,6 +4,7 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +82,15 @@ def image_tag(png: bytes, name: str) -> str:
     return f'<img src="data:image/png;base64,{coded}" alt="{name}" decoding="async">'
 
 
+@cache
+def _palette(colours: str) -> np.ndarray:
+    """Return 255 colours of one of Matplotlib's maps and grey as the last, shape (256, 3)."""
+    from matplotlib import colormaps
+
+    ramp = colormaps[colours](np.linspace(0, 1, 255), bytes=True)[:, :3]
+    return np.append(ramp, np.full((1, 3), _GREY, np.uint8), axis=0)
+
+
 def _png(values: np.ndarray, shown: np.ndarray, colours: str) -> bytes:
     """Return an image as a PNG file with a palette, its first row below.
 
@@ -89,9 +99,6 @@ def _png(values: np.ndarray, shown: np.ndarray, colours: str) -> bytes:
         shown: which pixels have a value, shape (ny, nx); the others are grey.
         colours: of Matplotlib's maps.
     """
-    from matplotlib import colormaps
-
-    palette = np.append(colormaps[colours](np.linspace(0, 1, 255), bytes=True)[:, :3], [[_GREY] * 3], axis=0)
     index = np.full(np.shape(values), 255)
     index[shown] = np.rint(254 * values[shown])
     used, index = np.unique(index[::-1], return_inverse=True)
@@ -99,8 +106,8 @@ def _png(values: np.ndarray, shown: np.ndarray, colours: str) -> bytes:
     height, width = index.shape
     parts = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0),
-        b"PLTE": palette[used].astype(np.uint8).tobytes(),
-        b"IDAT": zlib.compress(lines, 9),
+        b"PLTE": _palette(colours)[used].tobytes(),
+        b"IDAT": zlib.compress(lines, 6),
         b"IEND": b"",
     }
     return PNG + b"".join(
