@@ -1,5 +1,5 @@
 """`python -m pgm_mock` is `pgm-mock`."""
 
-from .cli import main
+from .cli import command
 
-raise SystemExit(main())
+command()

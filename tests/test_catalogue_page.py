@@ -140,6 +140,16 @@ def test_rows_and_strips_lead_to_each_other():
         assert f">S{number + 1}<" in row
 
 
+def test_a_large_page_shows_the_flagged_sources_and_the_first_others():
+    flags = np.zeros(2100, int)
+    flags[2050] = 4
+    found = read(table_of(flags))
+    assert len(found.rows) == 2100
+    assert [attrs["id"] for _, attrs in found.strips] == [f"source-{row}" for row in (2050, *range(1999))]
+    assert sum(link.startswith("#source-") for link in found.links) == 2000
+    assert "of 2,000 sources, flagged ones first" in found.text
+
+
 def test_flagged_sources_are_first_and_say_why():
     table = table_of()
     table["MEANING"] = MaskedColumn(table["MEANING"], mask=[False, True, False, False, False])

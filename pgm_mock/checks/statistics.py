@@ -112,9 +112,9 @@ def background_gradient(fitted: Fitted) -> float:
 
 def blocks(fitted: Fitted) -> Float[np.ndarray, "ny nx"]:
     """How improbably bright each block of 5 x 5 pixels away from the source is, -log10 of its tail probability."""
-    ones = np.ones((_BLOCK, _BLOCK))
     away = fitted.away
-    counts, mean = (ndimage.convolve(np.where(away, image, 0.0), ones, mode="constant") for image in fitted[:2])
+    averages = (ndimage.uniform_filter(np.where(away, image, 0.0), _BLOCK, mode="constant") for image in fitted[:2])
+    counts, mean = (_BLOCK**2 * average for average in averages)
     found = np.zeros(away.shape)
     found[away] = -_log_tail(np.round(counts[away]), np.maximum(mean[away], 1e-12)) / np.log(10)
     return found

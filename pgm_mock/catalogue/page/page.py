@@ -1,6 +1,6 @@
 """A catalogue of X-ray sources as one HTML page that needs nothing else: table, field, and three images a source."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from .style import HEAD, SCRIPT, STYLE, TOOLS
 if TYPE_CHECKING:
     from astropy.table import QTable
 
+MOST_IMAGES = 2000
+"""A page has the images of so many sources, some 5 kB each: with more a browser is slow to open it."""
 _BESIDE_THE_IMAGES = (*FLUXES, "CTS", "PSF_WIDTH", "DET_LIKE", "LN_BAYES", "P_VALUE", "METHOD")
 
 
@@ -28,8 +30,8 @@ def catalogue_page(
     """Write a catalogue as one HTML page without links to anything outside it; the same input gives the same text.
 
     The table can be sorted, searched, and cut to the flagged sources. Below it stand each source's observed image, its
-    model and the residual (N − μ) / √μ, flagged sources first. NAME, NAME_LOWERR and NAME_UPERR, the distances down
-    and up from the value, make one column.
+    model and the residual (N − μ) / √μ, flagged sources first, up to `MOST_IMAGES` of them. NAME, NAME_LOWERR and
+    NAME_UPERR, the distances down and up from the value, make one column.
 
     Args:
         table: a row a source. ID (unique), FLAG (integer, 0: none) and MEANING (of the flag, in words) are needed, all
@@ -48,6 +50,7 @@ def catalogue_page(
     if field is not None and not field.startswith(PNG):
         raise InputError(f"field: expected the bytes of a PNG file, found {field[:8]!r}")
     fits = sum(bool(known_pixels(images).any()) for images in thumbnails.values())
+    shown = np.argsort(~flagged, kind="stable")[:MOST_IMAGES].tolist()
     summary = f"{_many(len(ids), 'source')}, {int(flagged.sum())} flagged, {len(ids) - fits} without a fit"
     return "".join(
         [
@@ -56,10 +59,11 @@ def catalogue_page(
             "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>\n" if notes else "",
             f'</header>\n<figure class="field">{image_tag(field, "the field")}</figure>\n' if field else "</header>\n",
             f"<main>\n<h2>Sources</h2>\n{TOOLS}",
-            *_table_lines(columns, ids, flagged),
+            *_table_lines(columns, ids, flagged, set(shown)),
             "<h2>Images</h2>\n",
+            f"<p>of {len(shown):,} sources, flagged ones first</p>\n" if len(shown) < len(ids) else "",
             legend(),
-            *_strips(columns, ids, flagged, thumbnails),
+            *_strips(columns, ids, flagged, thumbnails, shown),
             f"</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
         ]
     )
@@ -88,8 +92,8 @@ def _identified(table: "QTable", thumbnails: Mapping[str, Thumbnail]) -> tuple[l
     return ids, flags != 0
 
 
-def _table_lines(columns: Sequence[Column], ids: Sequence[str], flagged: np.ndarray) -> Iterator[str]:
-    """Write the table; the row of source 3 has the address #row-3, its images #source-3."""
+def _table_lines(columns: Sequence[Column], ids: Sequence[str], flagged: np.ndarray, shown: Set[int]) -> Iterator[str]:
+    """Write the table; the row of source 3 has the address #row-3, its images, where they are shown, #source-3."""
     yield '<div class="pane" role="region" aria-label="Table of sources" tabindex="0">\n<table>\n<thead><tr>'
     for column in columns:
         tip = f' title="{escape(column.description)}"' if column.description else ""
@@ -99,7 +103,7 @@ def _table_lines(columns: Sequence[Column], ids: Sequence[str], flagged: np.ndar
     yield "</tr></thead>\n<tbody>\n"
     for row in range(len(ids)):
         yield f'<tr id="row-{row}"{_flag_class(flagged[row])}><th scope="row"{_sorted_by(columns[0].cells[row])}>'
-        yield f'<a href="#source-{row}">{escape(ids[row])}</a></th>'
+        yield f'<a href="#source-{row}">{escape(ids[row])}</a></th>' if row in shown else f"{escape(ids[row])}</th>"
         for column, cell in ((column, column.cells[row]) for column in columns[1:]):
             yield f'<td class="{column.kind}"{_sorted_by(cell)}>{cell.html}</td>'
         yield "</tr>\n"
@@ -121,11 +125,15 @@ def _many(number: int, thing: str) -> str:
 
 
 def _strips(
-    columns: Sequence[Column], ids: Sequence[str], flagged: np.ndarray, thumbnails: Mapping[str, Thumbnail]
+    columns: Sequence[Column],
+    ids: Sequence[str],
+    flagged: np.ndarray,
+    thumbnails: Mapping[str, Thumbnail],
+    shown: Sequence[int],
 ) -> Iterator[str]:
-    """Write each source's images and numbers, the flagged ones first."""
+    """Write the images and numbers of the sources that are shown."""
     named = {column.name: column for column in columns}
-    for row in np.argsort(~flagged, kind="stable").tolist():
+    for row in shown:
         flag, meaning = (named[name].cells[row] for name in ("FLAG", "MEANING"))
         said = f"flag {flag.html}" if meaning is MISSING and flagged[row] else meaning.html
         yield f'<article id="source-{row}"{_flag_class(flagged[row])}>\n<div><h3>{escape(ids[row])}</h3>'
