@@ -63,7 +63,7 @@ def expected_counts(
             sources in the image, which have the same PSF; None where there are none.
         extended_x, extended_y, extended_flux, extended_core, extended_beta: an extended source such as a cluster: its
             centre [FITS image pixels], flux over the whole plane [count / s], core radius [pixels] and beta > 1/2 of
-            its profile (1 + r² / core²)^(1/2 - 3 beta), blurred by a Gaussian of psf_width; None where there is none.
+            its profile (1 + r² / core²)^(1/2 - 3 beta), seen through the PSF; None where there is none.
         background_norm: c, by which the background map is multiplied; None is 1.
         psf: the family of the PSF.
 
@@ -80,7 +80,7 @@ def expected_counts(
         each = jax.vmap(lambda nx, ny: psf.pixel_fraction(x, y, nx, ny, psf_width))(neighbour_x, neighbour_y)
         light = light + jnp.tensordot(jnp.asarray(neighbour_flux), each, 1, precision=jax.lax.Precision.HIGHEST)
     if extended_flux is not None:
-        shape = SumOfGaussians.of_beta(jnp.asarray(extended_core), jnp.asarray(extended_beta), psf_width)
+        shape = SumOfGaussians.of_beta(jnp.asarray(extended_core), jnp.asarray(extended_beta), psf, psf_width)
         behind = shape.pixel_fraction(x, y, jnp.asarray(extended_x), jnp.asarray(extended_y), 1.0)
         light = light + jnp.asarray(extended_flux) * behind
     sky = background
@@ -208,7 +208,7 @@ def factors_of(
         theirs = jnp.asarray(parameters["neighbour_flux"])
         fluxes = jnp.concatenate([fluxes, jnp.repeat(theirs, (len(rows) - len(fluxes)) // len(theirs))])
     if "extended_flux" in parameters:
-        shape = SumOfGaussians.of_beta(parameters["extended_core"], parameters["extended_beta"], width)
+        shape = SumOfGaussians.of_beta(parameters["extended_core"], parameters["extended_beta"], psf, width)
         behind = shape.profiles(x, y, parameters["extended_x"], parameters["extended_y"], 1.0)
         columns = jnp.concatenate([columns, behind[0].reshape(-1, nx)])
         rows = jnp.concatenate([rows, behind[1].reshape(-1, ny)])

@@ -57,6 +57,7 @@ def expected_field(
     sources: Sequence[FieldSource],
     background: float = 0.0,
     extended: Sequence[BetaModel] = (),
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     psf_width: float = 1.5,
     background_norm: float = 1.0,
 ) -> np.ndarray:
@@ -66,8 +67,8 @@ def expected_field(
         observation: gives exposure and coordinates; its counts are not used.
         sources: the point sources.
         background: uniform, per pixel [flux unit / pixel].
-        extended: extended sources, convolved with a Gaussian of psf_width.
-        psf_width: standard deviation of that Gaussian [pixels].
+        extended: extended sources.
+        psf, psf_width: what those are seen through [pixels].
         background_norm: of the observation's background map, where it has one.
 
     Raises:
@@ -84,7 +85,7 @@ def expected_field(
         _check(f"extended source at ({one.x:g}, {one.y:g})", one.flux, one.x, one.y, one.core)
         if not one.beta > 0.5:
             raise InputError(f"beta: expected more than 0.5, so that the flux is finite, found {one.beta:g}")
-        shape = SumOfGaussians.of_beta(one.core, one.beta, psf_width)
+        shape = SumOfGaussians.of_beta(one.core, one.beta, psf, psf_width)
         mean = mean + _one(*image, one.x, one.y, one.flux, 1.0, shape)
     return mean
 
@@ -95,12 +96,13 @@ def mock_field(
     background: float = 0.0,
     extended: Sequence[BetaModel] = (),
     *,
+    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     psf_width: float = 1.5,
     background_norm: float = 1.0,
     seed: int | None = None,
 ) -> np.ndarray:
     """Draw the counts of a whole field, integers of shape (ny, nx); the arguments are those of `expected_field`."""
-    mean = jnp.asarray(expected_field(observation, sources, background, extended, psf_width, background_norm))
+    mean = jnp.asarray(expected_field(observation, sources, background, extended, psf, psf_width, background_norm))
     return np.asarray(poisson.poisson(source_key(seed, "field"), mean))
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from scipy import ndimage, stats
+from scipy import signal, stats
 
 from pgm_mock import (
     GaussianPSF,
@@ -24,7 +24,7 @@ from pgm_mock import (
 from pgm_mock.counts import PoissonImage, list_counts
 from pgm_mock.expected import factors_of
 from pgm_mock.inference.refit import refit
-from pgm_mock.psf import KingPSF
+from pgm_mock.psf import ImagePSF, KingPSF, MoffatPSF, SumOfGaussians
 from pgm_mock.results import fitted_to, flat_draws
 
 TRUTH = {
@@ -108,25 +108,51 @@ def test_log_probability_of_a_list_is_scipys(crowded, psf, bright):
     assert float(told.log_prob(list_counts(counts))) == pytest.approx(oracle, rel=1e-10)
 
 
-def test_extended_source_is_the_blurred_beta_model(stamp):
-    """Oracle: the profile on a grid of a ninth of a pixel, blurred by SciPy and summed over each pixel."""
-    fine, margin = 9, 25
+@pytest.mark.parametrize("psf", [GaussianPSF(), KingPSF(1.6), MoffatPSF(2.5)], ids=lambda psf: type(psf).__name__)
+def test_extended_source_is_the_beta_model_seen_through_the_psf(stamp, psf):
+    """Oracle: the two profiles on a grid of a ninth of a pixel, convolved by SciPy and summed over each pixel."""
+    fine, margin = 9, 30
     x = np.arange(stamp.x.min() - margin - 0.5 + 0.5 / fine, stamp.x.max() + margin + 0.5, 1 / fine)
     y = np.arange(stamp.y.min() - margin - 0.5 + 0.5 / fine, stamp.y.max() + margin + 0.5, 1 / fine)[:, None]
     slope, core = 3 * CLUSTER["extended_beta"] - 0.5, CLUSTER["extended_core"]
     squared = (x - CLUSTER["extended_x"]) ** 2 + (y - CLUSTER["extended_y"]) ** 2
     profile = (slope - 1) / (np.pi * core**2) * (1 + squared / core**2) ** -slope / fine**2
-    blurred = ndimage.gaussian_filter(profile, CLUSTER["psf_width"] * fine, mode="nearest")
+    offset = np.arange(-margin * fine, margin * fine + 1) / fine
+    squared, width = offset**2 + offset[:, None] ** 2, CLUSTER["psf_width"]
+    if isinstance(psf, GaussianPSF):
+        kernel = np.exp(-0.5 * squared / width**2) / (2 * np.pi * width**2)
+    else:
+        if isinstance(psf, MoffatPSF):
+            width = 0.5 * width / np.sqrt(2 ** (1 / psf.slope) - 1)
+        kernel = (psf.slope - 1) / (np.pi * width**2) * (1 + squared / width**2) ** -psf.slope
+    blurred = signal.fftconvolve(profile, kernel / fine**2, mode="same")
     ny, nx = stamp.shape
     binned = blurred.reshape(ny + 2 * margin, fine, nx + 2 * margin, fine).sum(axis=(1, 3))
     oracle = CLUSTER["extended_flux"] * binned[margin:-margin, margin:-margin]
-    image = stamp.exposure, stamp.columns, stamp.rows
     without = CLUSTER | {"extended_flux": 0.0}
-    found = (expected_counts(*image, **CLUSTER) - expected_counts(*image, **without))[stamp.exposure > 0]
-    seen = found / stamp.exposure[stamp.exposure > 0]
-    np.testing.assert_allclose(seen, oracle[stamp.exposure > 0], atol=1e-4 * CLUSTER["extended_flux"])
-    factors = factors_of(*image, GaussianPSF(), CLUSTER)
-    np.testing.assert_allclose(factors.image(float), expected_counts(*image, **CLUSTER), rtol=1e-10, atol=1e-12)
+    through = [np.asarray(expected_counts(*stamp.image, psf=psf, **each)) for each in (CLUSTER, without)]
+    exposed = stamp.exposure > 0
+    seen = (through[0] - through[1])[exposed] / stamp.exposure[exposed]
+    np.testing.assert_allclose(seen, oracle[exposed], atol=1e-4 * CLUSTER["extended_flux"])
+    factors = factors_of(*stamp.image[:3], psf, CLUSTER)
+    np.testing.assert_allclose(factors.image(float), through[0], rtol=1e-10, atol=1e-12)
+
+
+def test_an_extended_source_through_a_psf_image(stamp):
+    """Oracle: an image of a Gaussian gives what the Gaussian gives; a PSF of unknown form is refused."""
+    offset = np.arange(-40, 41) / 5
+    gaussian = np.exp(-0.5 * (offset**2 + offset[:, None] ** 2) / CLUSTER["psf_width"] ** 2)
+    image = ImagePSF.of(gaussian / gaussian.sum(), 5.0, source="own")
+    cluster = CLUSTER | {"flux": 0.0}
+    through = expected_counts(*stamp.image, psf=image, **(cluster | {"psf_width": 1.0}))
+    np.testing.assert_allclose(through, expected_counts(*stamp.image, **cluster), rtol=2e-3)
+
+    class Own:
+        profiles = GaussianPSF.profiles
+        pixel_fraction = GaussianPSF.pixel_fraction
+
+    with pytest.raises(InputError, match="extended source: expected a PSF with `gaussians` to be seen through, found"):
+        SumOfGaussians.of_beta(4.0, 0.6, Own(), 1.3)
 
 
 def test_a_source_before_a_cluster_is_found(stamp):

@@ -51,6 +51,7 @@ def _whole_field(options: Namespace) -> int:
 
     from ..fieldmock import BetaModel, column_in, expected_field, sources_of_table
     from ..poisson import poisson
+    from ..psf import choose_psf
     from ..random import source_key
 
     observation = read_observation(options)
@@ -72,7 +73,9 @@ def _whole_field(options: Namespace) -> int:
     if options.n < 1:
         raise InputError(f"--n: expected at least 1, found {options.n}")
     progress(f"simulating {options.n} fields of {len(sources)} sources")
-    mean = expected_field(observation, sources, background, extended, background_norm=norm)
+    psf = choose_psf(options.psf or "auto", observation.header, observation.wcs, *observation.centre)
+    width = float(psf.typical_width)
+    mean = expected_field(observation, sources, background, extended, psf=psf, psf_width=width, background_norm=norm)
     keys = [source_key(options.seed, f"field {number}") for number in range(options.n)]
     cube = np.stack([np.asarray(poisson(key, jnp.asarray(mean))) for key in keys])
     _write_images(options, observation, cube[0] if len(cube) == 1 else cube, {}, [])

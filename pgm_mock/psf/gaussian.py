@@ -52,6 +52,10 @@ class GaussianPSF:
         """Fractions in the columns centred on x and in the rows centred on y; the arguments are `pixel_fraction`'s."""
         return gaussian_in_unit_interval(x, x_pos, psf_width), gaussian_in_unit_interval(y, y_pos, psf_width)
 
+    def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, "1"], Float[Array, "1"]]:
+        """Return its standard deviation [pixels] and its share of the light, which is all."""
+        return jnp.reshape(jnp.asarray(psf_width, float), 1), jnp.ones(1)
+
 
 def gaussian_in_unit_interval(
     centre: Num[ArrayLike, "*#n"], mean: Num[ArrayLike, "*#n"], sigma: Num[ArrayLike, "*#n"]

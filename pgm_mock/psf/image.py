@@ -1,5 +1,6 @@
 """A PSF that is given as an image: taken apart into products of profiles by its singular values."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -32,6 +33,7 @@ class ImagePSF(SumOfProducts):
         in_x, in_y: coefficients of the splines, shapes (k, mx, 4) and (k, my, 4), of the image's pixels.
         first_x, first_y: left and lower edge of the image from the source's position [image pixels].
         sampling: image pixels for each detector pixel.
+        spread: standard deviation of the Gaussian with the same half-light radius [detector pixels].
         source: the file that it came from.
     """
 
@@ -40,6 +42,7 @@ class ImagePSF(SumOfProducts):
     first_x: Array | float
     first_y: Array | float
     sampling: Array | float
+    spread: Array | float
     source: str = field(default="", metadata={"static": True})
     typical_width: ClassVar[float] = 1.0
     width_spread: ClassVar[float] = 0.0
@@ -79,6 +82,7 @@ class ImagePSF(SumOfProducts):
             first_x=0.5 - x,
             first_y=0.5 - y,
             sampling=float(sampling),
+            spread=_half_light_radius(data / total, x, y) / sampling / math.sqrt(2.0 * math.log(2.0)),
             source=source,
         )
 
@@ -118,6 +122,10 @@ class ImagePSF(SumOfProducts):
         columns = _in_pixels(jnp.asarray(self.in_x), (jnp.asarray(x) - x_pos), scale, self.first_x)
         return columns, _in_pixels(jnp.asarray(self.in_y), (jnp.asarray(y) - y_pos), scale, self.first_y)
 
+    def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, "1"], Float[Array, "1"]]:
+        """Return the standard deviation [pixels] of the Gaussian that is nearest to it, and its share: all."""
+        return jnp.reshape(jnp.asarray(psf_width, float) * self.spread, 1), jnp.ones(1)
+
 
 def elongated(
     axis_ratio: float, angle: float, *, slope: float | None = None, extent: float = 30.0, sampling: int = 8
@@ -147,6 +155,14 @@ def elongated(
     image = density(squared).reshape(number, _FINER, number, _FINER).mean(axis=(1, 3))
     what = "Gaussian" if slope is None else f"King {slope:g}"
     return ImagePSF.of(image / image.sum(), sampling, source=f"{what}, axis ratio {axis_ratio:g} at {angle:g} deg")
+
+
+def _half_light_radius(data: np.ndarray, x: float, y: float) -> float:
+    """Radius about (x, y) that holds half of the light [image pixels]."""
+    row, column = np.indices(data.shape)
+    radius = np.hypot(column + 1 - x, row + 1 - y).ravel()
+    order = np.argsort(radius)
+    return float(np.interp(0.5, np.maximum.accumulate(np.cumsum(data.ravel()[order])), radius[order]))
 
 
 def _products_needed(left: np.ndarray, sizes: np.ndarray, right: np.ndarray, sampling: float) -> int:

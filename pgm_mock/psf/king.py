@@ -10,17 +10,18 @@ every pixel.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from ..errors import InputError
 from .gaussian import gaussian_in_unit_interval
-from .protocol import SumOfProducts
+from .protocol import PSF, SumOfProducts
 
-_NUMBER = 15
+_NUMBER, _FEW = 15, 8
 _LOWEST = -8.9
 """Of ln s: the widest Gaussian has 60 core radii."""
 
@@ -52,6 +53,10 @@ class KingPSF(SumOfProducts):
         """Return 15 Gaussians, from a quarter of the core radius to sixty times it."""
         return SumOfGaussians(*gaussians_of_king(psf_width, self.slope)).profiles(x, y, x_pos, y_pos, 1.0)
 
+    def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+        """Return the standard deviations [pixels] and shares of 8 Gaussians whose sum it is, to half a percent."""
+        return gaussians_of_king(psf_width, self.slope, _FEW)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -76,8 +81,14 @@ class MoffatPSF(KingPSF):
         psf_width: Num[ArrayLike, ""],
     ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
         """Return the profiles of a King profile with this full width at half maximum."""
-        core = 0.5 * psf_width / jnp.sqrt(jnp.exp2(1.0 / jnp.asarray(self.slope)) - 1.0)
-        return super().profiles(x, y, x_pos, y_pos, core)
+        return super().profiles(x, y, x_pos, y_pos, self._core(psf_width))
+
+    def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+        """Return those of a King profile with this full width at half maximum."""
+        return super().gaussians(self._core(psf_width))
+
+    def _core(self, psf_width: Num[ArrayLike, ""]) -> Any:
+        return 0.5 * psf_width / jnp.sqrt(jnp.exp2(1.0 / jnp.asarray(self.slope)) - 1.0)
 
 
 @jax.tree_util.register_dataclass
@@ -96,16 +107,29 @@ class SumOfGaussians(SumOfProducts):
     width_spread: ClassVar[float] = 0.0
 
     @classmethod
-    def of_beta(cls, core: Num[ArrayLike, ""], beta: Num[ArrayLike, ""], blur: Num[ArrayLike, ""]) -> Self:
-        """Return the surface brightness of a beta model (Cavaliere & Fusco-Femiano 1976), normalised and blurred.
+    def of_beta(
+        cls, core: Num[ArrayLike, ""], beta: Num[ArrayLike, ""], psf: PSF, psf_width: Num[ArrayLike, ""]
+    ) -> Self:
+        """Return the surface brightness of a beta model (Cavaliere & Fusco-Femiano 1976), seen through a PSF.
+
+        Each of its Gaussians is convolved with each of the PSF's, where the PSF is a sum of them; one from an image
+        stands for the Gaussian with the same half-light radius.
 
         Args:
             core: core radius [pixels].
             beta: > 1/2, so that the light is finite: the profile is (1 + r² / core²)^(1/2 - 3 beta).
-            blur: standard deviation of the Gaussian that it is convolved with [pixels].
+            psf: the family of the PSF.
+            psf_width: its width [pixels].
+
+        Raises:
+            InputError: a PSF of another kind, without `gaussians`.
         """
+        if not hasattr(psf, "gaussians"):
+            found = type(psf).__name__
+            raise InputError(f"extended source: expected a PSF with `gaussians` to be seen through, found {found}")
         sigma, share = gaussians_of_king(core, 3.0 * jnp.asarray(beta) - 0.5)
-        return cls(jnp.sqrt(sigma**2 + blur**2), share)
+        blur, of_psf = psf.gaussians(psf_width)
+        return cls(jnp.hypot(sigma[:, None], blur).ravel(), (share[:, None] * of_psf).ravel())
 
     def profiles(
         self,
@@ -122,7 +146,7 @@ class SumOfGaussians(SumOfProducts):
 
 
 def gaussians_of_king(
-    core: Num[ArrayLike, ""], slope: Num[ArrayLike, ""]
+    core: Num[ArrayLike, ""], slope: Num[ArrayLike, ""], number: int = _NUMBER
 ) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
     """Return the standard deviations [pixels] and the shares of the Gaussians that a King profile is made of.
 
@@ -130,7 +154,7 @@ def gaussians_of_king(
     """
     shape = jnp.asarray(slope, float) - 1.0
     lowest, highest = jnp.maximum(_LOWEST, jnp.log(1e-5) / shape), jnp.log(9.0 + 2.5 * shape)
-    log_s = jnp.linspace(lowest, highest, _NUMBER)
+    log_s = jnp.linspace(lowest, highest, number)
     share = (log_s[1] - log_s[0]) * jnp.exp(shape * log_s - jnp.exp(log_s) - gammaln(shape))
     share = share.at[0].add(1.0 - jnp.sum(share))
     return jnp.asarray(core) * jnp.sqrt(0.5) * jnp.exp(-0.5 * log_s), share
