@@ -56,7 +56,7 @@ def list_counts(counts: np.ndarray, length: int | None = None, *, longest: bool 
 
     Args:
         counts: shape (ny, nx).
-        length: to pad to; by default the next power of two from 256, for pixels at most their number.
+        length: to pad to; by default the next power of two from 256 (pixels: from 1024, at most their number).
         longest: pad to as many as there can be of the kind, which is one length for all images of a shape.
     """
     from scipy.special import gammaln as log_gamma
@@ -70,7 +70,8 @@ def list_counts(counts: np.ndarray, length: int | None = None, *, longest: bool 
         kind, row, column, number = PhotonList, np.repeat(row, number), np.repeat(column, number), np.ones(number.sum())
     if length is None:
         most = counts.size if kind is PixelList else MANY_PHOTONS
-        length = most if longest else min(bucket(len(row)), most)
+        shortest = 1024 if kind is PixelList else 256
+        length = most if longest else min(bucket(max(len(row), shortest)), most)
     places = np.zeros((2, length), np.int32)
     padded = np.zeros(length)
     places[0, : len(row)], places[1, : len(row)], padded[: len(row)] = column, row, number

@@ -161,6 +161,24 @@ def test_numbers_do_not_depend_on_the_batch(real_sources):
         assert a.numbers["log_evidence"] == pytest.approx(b.numbers["log_evidence"], abs=1e-5)
 
 
+def test_processes_that_share_a_cache_compile_a_program_one_after_the_other(tmp_path):
+    """Oracle: who holds the lock, and another process that waits for it until that lets go."""
+    code = (
+        "import sys, jax; from pgm_mock.inference import importance, program;"
+        "jax.config.update('jax_compilation_cache_dir', sys.argv[1]);"
+        "lock = program._once_on_this_machine((importance.sample, 1));"
+        "print('waits', flush=True); lock.__enter__(); print('has it', flush=True)"
+    )
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    with program._once_on_this_machine((importance.sample, 1)):
+        with program._once_on_this_machine((importance.sample, 2)):  # another program does not wait
+            other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+            assert other.stdout.readline() == "waits\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.5)
+    assert other.communicate(timeout=20)[0] == "has it\n"
+
+
 @pytest.mark.slow
 def test_second_source_costs_no_compilation(stamp, priors):
     program.forget()

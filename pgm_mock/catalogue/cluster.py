@@ -18,6 +18,12 @@ _AHEAD = 4
 """Chunks for each worker that are sent ahead."""
 _DEATHS = 10
 """A chunk may be given up so often by a scheduler: dying is what workers on a shared machine do."""
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": _DEATHS,
+    # Dask has workers give memory back at each chance, and then get it again: a tenth of their time.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 30,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 25,
+}
 
 
 def on_cluster(
@@ -42,8 +48,7 @@ def on_cluster(
         raise InputError('workers: expected dask.distributed, `pip install "pgm_mock[dask]"`; found none') from error
     if not missing:
         return
-    dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS})
-    with ExitStack() as stack:
+    with dask.config.set(_SETTINGS), ExitStack() as stack:
         cluster: Any = scheduler
         if scheduler is None:
             local = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)

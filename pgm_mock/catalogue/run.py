@@ -127,10 +127,10 @@ def _run(
 
     done = len(store.sources) - sum(len(store.numbers[chunk]) for chunk in missing)
     with tqdm(total=len(store.sources), initial=done, unit="source", disable=not progress, file=sys.stderr) as bar:
+        # A thread more than cores: one of them may wait for a program that another compiles.
         if workers or scheduler:
-            finished = on_cluster(store, missing, partial(do, threads=1), workers, scheduler)
+            finished = on_cluster(store, missing, partial(do, threads=2), workers, scheduler)
         else:
-            # A thread more than cores: one of them may wait for a program that another compiles.
             here = partial(do, threads=(os.cpu_count() or 1) + 1)
             finished = ((chunk, here(store.sources_in(chunk))) for chunk in missing)
         for chunk, measured in finished:

@@ -1,12 +1,18 @@
-"""Calling compiled programs from several threads.
+"""Calling compiled programs from several threads, and compiling each but once on a machine.
 
 NumPyro's effect handlers live on one global stack, so that two threads must never trace at once; programs that are
 compiled already may run side by side.
 """
 
+import os
+import sys
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -29,6 +35,25 @@ def kind(tree: Any) -> tuple[Any, ...]:
 def stack(trees: Sequence[Any]) -> Any:
     """Put trees of one kind into one, each leaf with a new first axis."""
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+
+
+@contextmanager
+def _once_on_this_machine(signature: tuple[Any, ...]) -> Iterator[None]:
+    """Hold back other processes that want the same program: they find it in the cache on disk that they share."""
+    folder = jax.config.jax_compilation_cache_dir
+    if not folder or sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    program, *others = signature
+    told = repr((folder, program.__module__, program.__qualname__, others))
+    name = f"pgm_mock_{os.getuid()}_{zlib.crc32(told.encode()):08x}.lock"
+    with ExitStack() as stack:
+        with suppress(OSError):  # where there is no place for it, each process compiles for itself
+            stream = stack.enter_context(open(Path(tempfile.gettempdir()) / name, "w", encoding="utf-8"))
+            fcntl.flock(stream, fcntl.LOCK_EX)  # closing it, or dying, lets go
+        yield
 
 
 def forget() -> None:
@@ -58,9 +83,10 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
         future = _compiled.setdefault(signature, Future())
     if mine:
         try:
-            with _tracing:
-                lowered = cast(Any, program).lower(*arguments, **static)
-            future.set_result(lowered.compile(compiler_options=ON_ANY_CORES))
+            with _once_on_this_machine(signature):
+                with _tracing:
+                    lowered = cast(Any, program).lower(*arguments, **static)
+                future.set_result(lowered.compile(compiler_options=ON_ANY_CORES))
         finally:
             if not future.done():  # it failed: who waits for it tries again, and gets the error that it is due
                 del _compiled[signature]
