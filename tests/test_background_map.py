@@ -205,7 +205,7 @@ class TestCatalogue:
         np.testing.assert_array_equal(with_map.observation.background_map, mapped.background_map)
         assert without.observation.background_map is None
         survey.write_text("image.fits exposure.fits sources.txt map.fits more\n")
-        with pytest.raises(InputError, match="line 1: expected `image exposure regions`, and perhaps a background map"):
+        with pytest.raises(InputError, match=r"line 1: expected `image exposure regions \[background map\]`"):
             read_fields(survey)
 
 

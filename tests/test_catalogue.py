@@ -16,13 +16,15 @@ from astropy.units import Unit
 
 from pgm_mock import InputError, Observation, Region
 from pgm_mock.catalogue import Field, catalog, read_fields
-from pgm_mock.catalogue.measure import LIGHT, MODEL, NO_FIT
+from pgm_mock.catalogue.measure import LIGHT, MODEL, NO_FIT, measure_all
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.catalogue.table import COLUMNS
 from pgm_mock.cli import main
 from pgm_mock.demo import demo_field
 from pgm_mock.errors import DataWarning
 from pgm_mock.fieldmock import BetaModel, FieldSource, expected_field, mock_field, sources_of_table
+from pgm_mock.inference.methods import make_plan
+from pgm_mock.psf import GaussianPSF, KingPSF
 
 QUICK = {"half_size": 8, "num_replicates": 0, "gradient": False}
 
@@ -259,6 +261,26 @@ class TestSurvival:
         assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["000000.npz"]
 
 
+def test_sources_that_a_gpu_fits_together_get_the_same_numbers(field, monkeypatch):
+    """Oracle: the CPU's, one by one. King profiles of their own, and one with a neighbour, as jobs of other kinds."""
+    psfs = [KingPSF(1.5, 1.1), KingPSF(1.6, 1.2), KingPSF(1.5, 1.1)]
+    one, two = field.regions[:2]
+    crowded = field._replace(regions=[one, two, one._replace(name="near", x=one.x + 5)])
+    settings = Settings(psf="gaussian", gradient=False, half_size=8)
+    sources = [replace(source, psf=psf) for source, psf in zip(sources_of([crowded], settings), psfs, strict=True)]
+    plan = make_plan("auto", GaussianPSF(), 2500, 400.0, 0, num_chains=1, num_warmup=500, num_samples=500)
+    alone = measure_all(sources, plan, 0, 0.01, 1)
+    monkeypatch.setattr("pgm_mock.catalogue.measure.lanes", lambda most: 2)
+    monkeypatch.setattr("pgm_mock.catalogue.measure._TOGETHER", 2)
+    monkeypatch.setattr("pgm_mock.inference.many.fit_one", None)
+    together = measure_all(sources, plan, 0, 0.01, 1)
+    for first, second in zip(alone, together, strict=True):
+        assert first.row["METHOD"] == second.row["METHOD"] == "importance"
+        for name, value in first.row.items():
+            if isinstance(value, float):
+                assert second.row[name] == pytest.approx(value, rel=1e-4, nan_ok=True), name
+
+
 class TestFieldMock:
     def test_expected_field_is_the_sum_of_its_parts(self, field):
         """Oracle: SciPy's Gaussian integrals, and the beta model's closed form for the light inside a radius."""
@@ -335,7 +357,10 @@ class TestCommand:
 
     def test_a_survey_file_is_read_line_by_line(self, tmp_path):
         (tmp_path / "survey.txt").write_text("# comment\n\none two\n")
-        with pytest.raises(InputError, match=r"survey.txt, line 3: expected `image exposure regions`, found 'one two'"):
+        with pytest.raises(
+            InputError,
+            match=r"survey.txt, line 3: expected `image exposure regions \[background map\]`, found 'one two'",
+        ):
             read_fields(tmp_path / "survey.txt")
 
     def test_chandra_units_reach_the_last_column(self, field, tmp_path):

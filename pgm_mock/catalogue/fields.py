@@ -46,7 +46,7 @@ def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None) 
         if not words:
             continue
         if len(words) not in (3, 4):
-            wanted = "`image exposure regions`, and perhaps a background map"
+            wanted = "`image exposure regions [background map]`"
             raise InputError(f"{label}, line {number}: expected {wanted}, found {line.strip()[:80]!r}")
         image, exposure, regions, *behind = (Path(path).parent / word for word in words)
         observation = Observation.read(

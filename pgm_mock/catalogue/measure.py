@@ -3,15 +3,16 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..checks import check_draws
-from ..errors import InputError
-from ..inference.methods import Plan, fit_one
-from ..inference.posterior import StampPosterior
+from ..inference.many import fit_safely, fit_together, lanes
+from ..inference.methods import Plan
+from ..inference.posterior import FAILED, StampPosterior
 from ..mock import expected_images
 from ..observation import Observation
 from ..priors import SITES
@@ -24,6 +25,8 @@ NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
 _LEAST_LIGHT = 0.5
 _QUANTILES = (0.16, 0.5, 0.84)
 _IMAGES = 50
+_TOGETHER = 32
+"""Stamps that a GPU computes at once."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,37 @@ class Measured:
 def measure_all(
     sources: Sequence[Source], plan: Plan, num_replicates: int, significance: float, threads: int
 ) -> list[Measured]:
-    """Measure sources on so many threads; the numbers of each depend on no other."""
+    """Measure sources on so many threads; the numbers of each depend on no other.
+
+    On a GPU their posteriors are computed together first.
+    """
+    fitted: dict[str, StampPosterior] = {}
+    if lanes(_TOGETHER) > 1:
+        jobs = [(one.stamp, one.priors, one.psf) for one in sources if one.stamp is not None and one.priors is not None]
+        fitted = {job[0].name: one for job, one in zip(jobs, fit_together(jobs, plan, _TOGETHER), strict=True)}
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda source: measure(source, plan, num_replicates, significance), sources))
+        each = partial(measure, plan=plan, num_replicates=num_replicates, significance=significance)
+        return list(pool.map(lambda source: each(source, fitted=fitted.get(source.name)), sources))
 
 
-def measure(source: Source, plan: Plan, num_replicates: int, significance: float) -> Measured:
-    """Fit, check and tabulate one source; one that cannot be fitted gets a row that says why."""
+def measure(
+    source: Source, plan: Plan, num_replicates: int, significance: float, fitted: StampPosterior | None = None
+) -> Measured:
+    """Fit, check and tabulate one source; one that cannot be fitted gets a row that says why.
+
+    Args:
+        source: its stamp and priors.
+        plan, num_replicates, significance: how.
+        fitted: its posterior, where it is known already.
+    """
     row: dict[str, Any] = {"ID": source.name, "X_ASKED": source.x, "Y_ASKED": source.y, "FIELD": source.field}
     stamp = source.stamp
     if stamp is None or source.priors is None:
         return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
-    try:
-        posterior = fit_one(stamp, source.priors, replace(plan, psf=source.psf))
-    except InputError as error:
+    posterior = fitted or fit_safely((stamp, source.priors, source.psf), plan)
+    if posterior.method == FAILED:
         images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
-        return Measured(row | {"FLAG": NO_FIT, "MEANING": str(error), "METHOD": "none"}, {}, images)
+        return Measured(row | {"FLAG": NO_FIT, "MEANING": "; ".join(posterior.problems), "METHOD": "none"}, {}, images)
     drawn = {name: flat(draws) for name, draws in posterior.draws.items()}
     mean, alone = _images(stamp, drawn, source.psf)
     row["PSF"] = describe_psf(source.psf)

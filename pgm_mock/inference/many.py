@@ -3,8 +3,9 @@
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,12 @@ from .unconstrained import Data
 
 _WINDOW = 512
 
-Pair = tuple[Observation, Priors]
+Job = tuple[Observation, Priors, PSF]
+
+
+def lanes(most: int) -> int:
+    """Return how many stamps the device at hand computes at once: one on a CPU's core, `most` on a GPU."""
+    return 1 if jax.default_backend() == "cpu" else most
 
 
 def fit_many(
@@ -74,7 +80,7 @@ def iter_fits(
     """
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
     plan = make_plan(method, psf, num_draws, min_ess, seed, **numbers)
-    size = chunk_size or (1 if jax.default_backend() == "cpu" else 256)
+    size = chunk_size or lanes(256)
     if size < 1:
         raise InputError(f"chunk_size: expected at least 1, found {size}")
     yield from _in_windows(stamps, priors_list, plan, size, progress)
@@ -87,73 +93,82 @@ def _in_windows(
 
     total = len(stamps) if isinstance(stamps, Sized) else None
     pairs = iter(itertools.zip_longest(stamps, priors_list))
+    jobs = ((stamp, priors, plan.psf) for stamp, priors in pairs)
     workers = os.cpu_count() or 1 if size == 1 else 1
     with (
         tqdm(total=total, unit="stamp", mininterval=0.5, disable=not progress, file=sys.stderr) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
-        while window := list(itertools.islice(pairs, max(_WINDOW, size))):
-            if any(stamp is None or priors is None for stamp, priors in window):
+        while window := list(itertools.islice(jobs, max(_WINDOW, size))):
+            if any(stamp is None or priors is None for stamp, priors, _ in window):
                 raise InputError("priors_list: expected as many priors as stamps, found another number")
-            alone = pool.map(lambda pair: _fit_safely(pair, plan), window) if size == 1 else None
-            for posterior in alone or _chunks(window, plan, size):
+            alone = pool.map(lambda job: fit_safely(job, plan), window) if size == 1 else None
+            for posterior in alone or fit_together(window, plan, size):
                 bar.update()
                 yield posterior
 
 
-def _fit_safely(pair: Pair, plan: Plan) -> StampPosterior:
+def fit_safely(job: Job, plan: Plan) -> StampPosterior:
     """Fit one of many: bad input becomes a failed result, and takes no other with it."""
+    stamp, priors, psf = job
+    plan = replace(plan, psf=psf)
     try:
-        return fit_one(*pair, plan)
+        return fit_one(stamp, priors, plan)
     except InputError as error:
-        return failed_posterior(*pair, plan, str(error))
+        return failed_posterior(stamp, priors, plan, str(error))
 
 
-def _chunks(window: list[Pair], plan: Plan, size: int) -> Iterator[StampPosterior]:
-    """Fit a window in chunks of stamps that share a shape, a number of photons and families of priors."""
+def fit_together(jobs: Sequence[Job], plan: Plan, size: int) -> Iterator[StampPosterior]:
+    """Fit stamps in chunks of those that share a shape, a number of photons, families of priors and of the PSF.
+
+    Args:
+        jobs: stamps with their priors and PSFs.
+        plan: how; its PSF is not used.
+        size: of a chunk, to which each is padded.
+
+    Yields:
+        The posteriors, in order; a failed one where a stamp cannot be fitted.
+    """
     found: dict[int, StampPosterior] = {}
     groups: dict[Any, list[int]] = {}
     data: dict[int, Data] = {}
-    for number, (stamp, priors) in enumerate(window):
+    for number, (stamp, priors, psf) in enumerate(jobs):
         if plan.method == "nuts" or not priors.free:
-            found[number] = _fit_safely((stamp, priors), plan)
+            found[number] = fit_safely(jobs[number], plan)
             continue
         data[number] = Data.of(stamp)
-        groups.setdefault((kind(data[number]), jax.tree.structure(priors)), []).append(number)
+        groups.setdefault(kind((data[number], priors, psf)), []).append(number)
     for numbers in groups.values():
         for first in range(0, len(numbers), size):
             chunk = numbers[first : first + size]
-            posteriors = _chunk([window[n] for n in chunk], [data[n] for n in chunk], plan, size)
+            posteriors = _chunk([jobs[n] for n in chunk], [data[n] for n in chunk], plan, size)
             for number, posterior in zip(chunk, posteriors, strict=True):
                 found[number] = posterior
-    for number in range(len(window)):
+    for number in range(len(jobs)):
         yield found[number]
 
 
-def _chunk(pairs: list[Pair], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
+def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
     """Fit at most `size` stamps at once, the chunk padded with its first stamp."""
-    padding = size - len(pairs)
-    padded = pairs + pairs[:1] * padding
-    keys = jax.numpy.stack([source_key(plan.seed, stamp.name) for stamp, _ in padded])
-    stacked = stack(data + data[:1] * padding)
-    priors = stack([priors for _, priors in padded])
+    padding = size - len(jobs)
+    stamps, priors, psfs = zip(*(jobs + jobs[:1] * padding), strict=True)
+    keys = jax.numpy.stack([source_key(plan.seed, stamp.name) for stamp in stamps])
+    stacked = stack(data + data[:1] * padding), stack(priors), stack(psfs)
     number = plan.num_chains * plan.num_samples
-    samples = jax.device_get(
-        call(_sample_chunk, keys, stacked, priors, plan.psf, rounds=plan.rounds, num_samples=number)
-    )
+    samples = jax.device_get(call(_sample_chunk, keys, *stacked, rounds=plan.rounds, num_samples=number))
     found = []
-    for lane, (stamp, own) in enumerate(pairs):
-        one = jax.tree.map(lambda values, lane=lane: values[lane], samples)
+    for lane, (stamp, own, psf) in enumerate(jobs):
+        one, its_plan = jax.tree.map(lambda values, lane=lane: values[lane], samples), replace(plan, psf=psf)
         try:
-            found.append(escalate(importance_posterior(stamp, own, plan, one), plan))
+            found.append(escalate(importance_posterior(stamp, own, its_plan, one), its_plan))
         except InputError as error:
-            found.append(failed_posterior(stamp, own, plan, str(error)))
+            found.append(failed_posterior(stamp, own, its_plan, str(error)))
     return found
 
 
 @partial(jax.jit, static_argnames=("rounds", "num_samples"))
 def _sample_chunk(
-    keys: jax.Array, data: Data, priors: Priors, psf: PSF, *, rounds: tuple[int, int], num_samples: int
+    keys: jax.Array, data: Data, priors: Priors, psfs: PSF, *, rounds: tuple[int, int], num_samples: int
 ) -> importance.ImportanceSample:
-    one = partial(importance.sample, psf=psf, rounds=rounds, num_samples=num_samples)
-    return jax.vmap(one)(keys, data, priors)
+    one = partial(importance.sample, rounds=rounds, num_samples=num_samples)
+    return jax.vmap(one)(keys, data, priors, psfs)
