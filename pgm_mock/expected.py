@@ -73,7 +73,6 @@ def expected_counts(
     Raises:
         InputError: a slope for a PSF that has none, or a background_norm without a background map.
     """
-    _check_map(background_map, background_norm)
     psf = with_slope(psf, psf_slope)
     light = flux * psf.pixel_fraction(x, y, x_pos, y_pos, psf_width)
     if neighbour_flux is not None:
@@ -87,18 +86,21 @@ def expected_counts(
     if background_dx is not None or background_dy is not None:
         sky = background * _growth(x, background_dx) * _growth(y, background_dy)
     mean = jnp.asarray(exposure) * (light + sky)
+    unvignetted = _unvignetted(exposure, background_map, background_norm)
+    return mean if unvignetted is None else mean + unvignetted
+
+
+def _unvignetted(
+    exposure: Num[ArrayLike, "ny nx"],
+    background_map: Num[ArrayLike, "ny nx"] | None,
+    norm: Num[ArrayLike, ""] | None,
+) -> Float[Array, "ny nx"] | None:
     if background_map is None:
-        return mean
-    return mean + jnp.where(jnp.asarray(exposure) > 0, _times(background_map, background_norm), 0.0)
-
-
-def _times(background_map: Num[ArrayLike, "ny nx"], norm: Num[ArrayLike, ""] | None) -> Float[Array, "ny nx"]:
-    return jnp.asarray(background_map) * jnp.asarray(1.0 if norm is None else norm)
-
-
-def _check_map(background_map: object, norm: object) -> None:
-    if norm is not None and background_map is None:
-        raise InputError("background_norm: expected an observation with a background map, found none")
+        if norm is not None:
+            raise InputError("background_norm: expected an observation with a background map, found none")
+        return None
+    counts = jnp.asarray(background_map) * jnp.asarray(1.0 if norm is None else norm)
+    return jnp.where(jnp.asarray(exposure) > 0, counts, 0.0)
 
 
 def with_slope(psf: PSF, slope: Num[ArrayLike, ""] | None) -> PSF:
@@ -190,7 +192,6 @@ def factors_of(
         exposure, x, y, psf, background_map: as for `expected_counts`.
         parameters: its other arguments, by name.
     """
-    _check_map(background_map, parameters.get("background_norm"))
     if jnp.shape(x)[0] != 1 or jnp.shape(y)[1] != 1:
         return None
     psf, width = with_slope(psf, parameters.get("psf_slope")), parameters["psf_width"]
@@ -218,8 +219,5 @@ def factors_of(
     slopes = parameters.get("background_dx"), parameters.get("background_dy")
     if slopes != (None, None):
         growth = _growth(jnp.asarray(x)[0], slopes[0]), _growth(jnp.asarray(y)[:, 0], slopes[1])
-    unvignetted = None
-    if background_map is not None:
-        counts = _times(background_map, parameters.get("background_norm"))
-        unvignetted = jnp.where(jnp.asarray(exposure) > 0, counts, 0.0)
+    unvignetted = _unvignetted(exposure, background_map, parameters.get("background_norm"))
     return Factors(exposure, fluxes, columns, rows, parameters["background"], growth, unvignetted)
