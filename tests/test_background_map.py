@@ -129,14 +129,15 @@ def test_a_map_like_the_exposure_moves_the_background_alone(stamp):
     assert moved == pytest.approx(part, rel=0.1)
 
 
-def test_a_map_of_part_of_the_source_lowers_its_limit_by_that_part(stamp):
+@pytest.mark.parametrize("norm", [{"background_norm": 1.0}, {}], ids=["norm of 1", "no norm"])
+def test_a_map_of_part_of_the_source_lowers_its_limit_by_that_part(stamp, norm):
     """Oracle: invariance. A bright source whose light is a map in part has that much less flux, and limit."""
     part, place = 1e-3, {"x_pos": 110.6, "y_pos": 61.2, "psf_width": 1.4}
     bare = replace(stamp, name="part")
     known = np.asarray(expected_counts(*bare.image, **place, flux=part, background=0.0))
     priors = Priors.default(bare, 110.6, 61.2).replace(**place)
     plain = fit(bare, priors, seed=2)
-    shifted = fit(replace(bare, background_map=known), priors.replace(background_norm=1.0), seed=2)
+    shifted = fit(replace(bare, background_map=known), priors.replace(**norm), seed=2)
     assert plain.attrs["flux_ul95"] - shifted.attrs["flux_ul95"] == pytest.approx(part, rel=0.02)
 
 

@@ -105,7 +105,7 @@ def sample(
     plausible = _with_background(from_prior[: defensive[0]], priors, background)
     best = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
     starts = jnp.stack([best, middle, frame.at(middle, brightest(data), priors)])
-    if has_more(priors):
+    if has_more(priors, data):
         first, highest, nothing = _climb(log_target, starts, dimmed(middle, frame, priors), free_without_source(priors))
         empty, known = without_source(*nothing, frame, data, priors, psf)
     else:

@@ -36,9 +36,9 @@ class Known(NamedTuple):
     others: Float[Array, "ny nx"]
 
 
-def has_more(priors: Priors) -> bool:
+def has_more(priors: Priors, data: Data) -> bool:
     """Whether there is more in the model than a source on a uniform background, and the source's flux is free."""
-    more = any(name in priors for name in EXTRA_SITES if name not in _SHAPE)
+    more = data.background_map is not None or any(name in priors for name in EXTRA_SITES if name not in _SHAPE)
     return more and "flux" in priors.free
 
 
