@@ -1,16 +1,30 @@
 """The mode of a log-density and the curvature there, by Newton's method with the exact Hessian."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 STEPS = 12
+_LEAST_GAIN = 1e-9
+"""A climb has arrived where the best step gains less than this in the log-density."""
 _FRACTIONS = (1.0, 0.5, 0.2, 0.05, 0.0)
 """The last one stays where it is, and gives the height there."""
 _LONGEST_STEP = 2.0
 _LEAST_PRECISION = 0.25
+
+
+class _Climb(NamedTuple):
+    """Where a climb is, with curvature and height there, and where it goes next, with what that gains."""
+
+    number: Array
+    mode: Array
+    next: Array
+    gain: Array
+    covariance: Array
+    height: Array
 
 
 def laplace(
@@ -32,8 +46,8 @@ def laplace(
         and the log-density at the mode, -inf where it is not finite.
     """
 
-    def step(_: int | Array, carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        _, u, _, _ = carry
+    def step(before: _Climb) -> _Climb:
+        u = before.next
         negative, gradient = _curvature(log_density, u)
         if free is not None:
             negative = negative * free * free[:, None] + jnp.diag(1.0 - free)
@@ -45,13 +59,15 @@ def laplace(
         tries = u + jnp.array(_FRACTIONS)[:, None] * newton
         heights = jax.vmap(log_density)(tries)
         heights = jnp.where(jnp.isfinite(heights), heights, -jnp.inf)
-        return u, tries[jnp.argmax(heights)], (vectors / precision) @ vectors.T, heights[-1]
+        best, here = jnp.argmax(heights), heights[-1]
+        gain = jnp.where(heights[best] > here, heights[best] - here, 0.0)
+        return _Climb(before.number + 1, u, tries[best], gain, (vectors / precision) @ vectors.T, here)
 
     # The last turn only finds the curvature where the one before it arrived: one compiled copy of the Hessian does.
     start = jnp.asarray(start, float)
-    first = start, start, jnp.eye(start.size), jnp.array(-jnp.inf)
-    mode, _, covariance, height = jax.lax.fori_loop(0, STEPS + 1, step, first)
-    return mode, jnp.linalg.cholesky(0.5 * (covariance + covariance.T)), height
+    first = _Climb(jnp.array(0), start, start, jnp.array(jnp.inf), jnp.eye(start.size), jnp.array(-jnp.inf))
+    end = jax.lax.while_loop(lambda now: (now.gain > _LEAST_GAIN) & (now.number <= STEPS), step, first)
+    return end.mode, jnp.linalg.cholesky(0.5 * (end.covariance + end.covariance.T)), end.height
 
 
 def _curvature(log_density: Callable[[Array], Array], u: Array) -> tuple[Array, Array]:
