@@ -8,6 +8,7 @@ evidence is Laplace's approximation there.
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -94,6 +95,7 @@ def without_source(
         background = frame.location[place] + frame.scale[place] * mode[place]
         sd = frame.scale[place] * jnp.linalg.norm(factor[place])
     at_best = constrain(frame.point(mode, priors), priors) | {"flux": jnp.zeros(())}
-    others = expected_counts(*data.image, psf=psf, **(at_best | {"background": jnp.zeros(())}))
-    sky = expected_counts(*data.image, psf=psf, **(at_best | {"background": jnp.ones(())})) - others
-    return SourceFree(background, sd, log_joint - frozen_prior + volume, max_log_likelihood), Known(sky, others)
+    dark, lit = jax.vmap(lambda one: expected_counts(*data.image, psf=psf, **(at_best | {"background": one})))(
+        jnp.arange(2.0)
+    )
+    return SourceFree(background, sd, log_joint - frozen_prior + volume, max_log_likelihood), Known(lit - dark, dark)

@@ -38,7 +38,8 @@ class GaussianPSF:
         Returns:
             The fraction, of the broadcast shape; summed over the whole plane it is 1.
         """
-        columns, rows = self.profiles(x, y, x_pos, y_pos, psf_width)
+        # Without the barrier XLA computes the profiles anew for each pixel instead of once for each row and column.
+        columns, rows = jax.lax.optimization_barrier(self.profiles(x, y, x_pos, y_pos, psf_width))
         return columns * rows
 
     def profiles(
