@@ -1,4 +1,4 @@
-"""Numbers that can be had again: keys from a seed and a source's own name, never from its place in a batch."""
+"""Numbers that can be had again: from a seed and a source's own name, never from its place in a batch."""
 
 import secrets
 import zlib
@@ -28,6 +28,15 @@ def source_key(seed: int | None, name: str) -> jax.Array:
         InputError: the seed is no whole number of at most 32 bits.
     """
     return _key(np.uint32(checked_seed(seed)), np.uint32(zlib.crc32(name.encode())))
+
+
+def source_generator(seed: int | None, name: str) -> np.random.Generator:
+    """Return NumPy's generator of a source, by the same rule as its key.
+
+    Raises:
+        InputError: the seed is no whole number of at most 32 bits.
+    """
+    return np.random.Generator(np.random.Philox(key=(checked_seed(seed), zlib.crc32(name.encode()))))
 
 
 @jax.jit

@@ -80,11 +80,11 @@ def test_mixture_fit_recovers_what_it_was_drawn_from():
 def test_psis_is_arvizs(shape):
     """ArviZ takes the same log weights as an array and smooths them by the same method."""
     ratios = np.log(stats.genpareto.rvs(shape, size=3000, random_state=2) + 0.1)
-    smoothed, khat = psis.smooth(jnp.asarray(ratios))
+    smoothed, khat = psis.smooth(ratios)
     theirs, their_khat = array_stats.psislw(-ratios)
-    assert float(khat) == pytest.approx(float(their_khat), abs=0.02)
+    assert khat == pytest.approx(float(their_khat), abs=0.02)
     np.testing.assert_allclose(np.exp(smoothed), np.exp(theirs), rtol=0.03, atol=1e-6)
-    assert float(jnp.sum(jnp.exp(smoothed))) == pytest.approx(1.0)
+    assert np.exp(smoothed).sum() == pytest.approx(1.0)
 
 
 def test_source_free_evidence_is_scipys_integral(stamp):

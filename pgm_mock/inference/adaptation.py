@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Num
 
 from . import mixture
 from .mixture import Mixture
@@ -41,8 +41,8 @@ class Rounds(NamedTuple):
 def adapt(
     log_target: Callable[[Array], Array],
     first: Mixture,
-    normals: Float[Array, "rounds size d_and_degrees"],
-    uniforms: Float[Array, "rounds size"],
+    normals: Num[ArrayLike, "rounds size d_and_degrees"],
+    uniforms: Num[ArrayLike, "rounds size"],
     wide: Float[Array, "rounds size d"],
     log_wide: Callable[[Array], Array],
     defensive: np.ndarray,
@@ -58,7 +58,7 @@ def adapt(
         defensive: how many of each round's draws are its defence.
     """
     number, size, dimension = wide.shape
-    place = jnp.arange(size)
+    normals, uniforms, place = jnp.asarray(normals), jnp.asarray(uniforms), jnp.arange(size)
     shares = defensive / size
     begin = _spread(first)
     at_modes = begin._replace(log_shares=jnp.append(first.log_shares, -jnp.inf))

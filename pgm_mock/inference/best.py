@@ -47,7 +47,8 @@ def best_fit(
 
 @jax.jit
 def _best(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
-    draws = prior_vectors(key, priors, _PRIOR_DRAWS)
+    key, normal_key = jax.random.split(key)
+    draws = prior_vectors(key, jax.random.normal(normal_key, (_PRIOR_DRAWS, priors.dimension)), priors)
     frame = Frame.of(priors)
 
     @jax.jit

@@ -5,24 +5,25 @@
 2. A defence: the prior itself, with the background's posterior under no source in place of its prior.
 3. Rounds of adaptation (`adaptation`): first from the defence and about the modes, then mostly from a mixture of four
    Student-t that is fitted to all weighted draws (`mixture`).
-4. The weights against all rounds' proposals are Pareto-smoothed, and k-hat certifies them (`psis`). The evidence is
-   their mean.
+4. The weights against all rounds' proposals are Pareto-smoothed, and k-hat certifies them (`weights`, `psis`). The
+   evidence is their mean.
+
+The first three are one compiled program, which draws nothing itself: its random numbers come with its arguments.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import logsumexp
 from jax.scipy.stats import t as student
 from jaxtyping import Array, Float
 
 from ..priors import Priors
 from ..psf import PSF
-from . import mixture, psis
+from ..random import source_generator
+from . import mixture
 from .adaptation import adapt
 from .laplace import laplace
 from .limits import UpperLimit, upper_limit
@@ -34,31 +35,51 @@ from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing,
 _DEFENSIVE_SHARE = 0.1
 
 
+class Noise(NamedTuple):
+    """All random numbers of one sample.
+
+    Attributes:
+        seed: for priors that are not Gaussian.
+        prior: standard normal, shape (k, d), for the k draws from the prior.
+        near: standard normal, shape (rounds, size, d + DEGREES), for the draws from the mixtures.
+        places: in 0 to 1, shape (rounds, size): where in the mixture each draw's component is.
+    """
+
+    seed: np.uint32
+    prior: Float[np.ndarray, "k d"]
+    near: Float[np.ndarray, "rounds size d_and_degrees"]
+    places: Float[np.ndarray, "rounds size"]
+
+    @classmethod
+    def of(cls, seed: int | None, name: str, dimension: int, rounds: tuple[int, int]) -> "Noise":
+        """Draw for a source, so many parameters, and so many rounds of so many draws each."""
+        generator, number = source_generator(seed, name), _defensive(rounds).sum()
+        return cls(
+            np.uint32(generator.integers(2**32)),
+            generator.standard_normal((number, dimension)),
+            generator.standard_normal((*rounds, dimension + DEGREES)),
+            generator.random(rounds),
+        )
+
+
 class ImportanceSample(NamedTuple):
-    """Weighted draws from a posterior.
+    """Draws from a posterior, to be weighted.
 
     Attributes:
         parameters: each parameter's draws, shape (n,).
-        log_weights: Pareto-smoothed, adding up to 1 as weights, shape (n,).
-        log_density: ln of prior times likelihood in the whitened unconstrained parameters, shape (n,).
-        chosen: numbers of the draws of an equal-weight sample, shape (m,).
-        khat: shape of the weights' tail.
-        ess: effective sample size, 1 / sum of the squared weights.
-        undefined: number of draws at which the density is NaN; they have no weight.
-        log_evidence: ln of the integral of prior times likelihood.
+        log_density: ln of prior times likelihood in the whitened unconstrained parameters, shape (n,); -inf where it is
+            NaN.
+        log_proposal: ln of the density that the draws come from, shape (n,).
+        undefined: number of draws at which the density is NaN.
         source_free: the model without a source.
         max_log_likelihood: ln likelihood at the best of the modes that are found without the prior.
         upper_limit: flux of a source at the position asked for, see `upper_limit`.
     """
 
     parameters: Point
-    log_weights: Float[Array, " n"]
     log_density: Float[Array, " n"]
-    chosen: Array
-    khat: Float[Array, ""]
-    ess: Float[Array, ""]
+    log_proposal: Float[Array, " n"]
     undefined: Array
-    log_evidence: Float[Array, ""]
     source_free: SourceFree
     max_log_likelihood: Float[Array, ""]
     upper_limit: UpperLimit
@@ -75,26 +96,20 @@ class Defence(NamedTuple):
     scale: Float[Array, ""]
 
 
-@partial(jax.jit, static_argnames=("rounds", "num_samples"))
-def sample(
-    key: jax.Array, data: Data, priors: Priors, psf: PSF, *, rounds: tuple[int, int], num_samples: int
-) -> ImportanceSample:
-    """Sample one posterior.
+@jax.jit
+def sample(noise: Noise, data: Data, priors: Priors, psf: PSF) -> ImportanceSample:
+    """Sample one posterior, in as many rounds as the noise is for, the first of them mostly defensive.
 
     Args:
-        key: PRNG key.
+        noise: the random numbers.
         data, priors, psf: the model and what it is conditioned on; at least one parameter is free.
-        rounds: number of rounds, the first of them defensive, and number of draws in each.
-        num_samples: size of the equal-weight sample.
     """
-    number, size = rounds
-    prior_key, normal_key, uniform_key, resample_key = jax.random.split(key, 4)
-    defensive = np.array([size * 4 // 9, *[int(_DEFENSIVE_SHARE * size)] * (number - 1)])
-    normals = jax.random.normal(normal_key, (number, size, priors.dimension + DEGREES))
-    uniforms = jax.random.uniform(uniform_key, (number, size))
+    number, size = noise.places.shape
+    defensive = _defensive((number, size))
     frame = Frame.of(priors)
     empty, known = source_free(data, priors), None
-    from_prior = (prior_vectors(prior_key, priors, defensive.sum()) - frame.location) / frame.scale
+    key = jax.random.key(noise.seed, impl="threefry2x32")
+    from_prior = (prior_vectors(key, noise.prior, priors) - frame.location) / frame.scale
 
     @jax.jit  # traced once, not at each of its uses
     def log_target(u: Array, prior_share: float | Array = 1.0) -> Array:
@@ -111,29 +126,28 @@ def sample(
     else:
         first, highest, _ = _climb(log_target, starts)
     defence = _defence(frame, priors, empty)
-    tail = normals[..., 0] * mixture.heavy_tail(normals[..., -DEGREES:])
+    tail = noise.near[..., 0] * mixture.heavy_tail(jnp.asarray(noise.near[..., -DEGREES:]))
     # Each round has its own draws from the prior; the last of them stands for those that the round does not use.
     own = np.minimum(np.arange(size), defensive[:, None] - 1) + (np.cumsum(defensive) - defensive)[:, None]
     wide = _with_background(from_prior[own], priors, defence.location + defence.scale * tail)
     adapted = adapt(
-        log_target, first, normals, uniforms, wide, lambda u: _log_defence(u, frame, priors, defence), defensive
+        log_target, first, noise.near, noise.places, wide, lambda u: _log_defence(u, frame, priors, defence), defensive
     )
-    target = or_nothing(adapted.target)
-    log_ratios = target - adapted.log_proposal
-    log_weights, khat = psis.smooth(log_ratios)
     return ImportanceSample(
         parameters=constrain(frame.point(adapted.draws, priors), priors),
-        log_weights=log_weights,
-        log_density=target,
-        chosen=_resample(resample_key, log_weights, num_samples),
-        khat=khat,
-        ess=jnp.exp(-logsumexp(2.0 * log_weights)),
+        log_density=or_nothing(adapted.target),
+        log_proposal=adapted.log_proposal,
         undefined=jnp.sum(jnp.isnan(adapted.target)),
-        log_evidence=logsumexp(log_ratios) - jnp.log(log_ratios.size),
         source_free=empty,
         max_log_likelihood=highest,
         upper_limit=upper_limit(frame.point(jnp.zeros(len(middle)), priors), data, priors, psf, known),
     )
+
+
+def _defensive(rounds: tuple[int, int]) -> np.ndarray:
+    """How many of each round's draws are its defence."""
+    number, size = rounds
+    return np.array([size * 4 // 9, *[int(_DEFENSIVE_SHARE * size)] * (number - 1)])
 
 
 def _climb(
@@ -192,12 +206,3 @@ def _log_defence(u: Array, frame: Frame, priors: Priors, defence: Defence) -> Fl
         number = places(priors)["background"]
         each = each.at[:, number].set(student.logpdf(u[:, number], DEGREES, defence.location, defence.scale))
     return jnp.sum(each, axis=1)
-
-
-def _resample(key: jax.Array, log_weights: Array, number: int) -> Array:
-    """Choose an equal-weight sample by systematic resampling, in random order."""
-    offset_key, order_key = jax.random.split(key)
-    places = (jnp.arange(number) + jax.random.uniform(offset_key)) / number
-    cumulated = jnp.cumsum(jnp.exp(log_weights))
-    chosen = jnp.searchsorted(cumulated / cumulated[-1], places)
-    return jax.random.permutation(order_key, jnp.minimum(chosen, log_weights.size - 1))

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +14,6 @@ from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, GaussianPSF
-from ..random import source_key
 from . import importance
 from .methods import Plan, escalate, failed_posterior, fit_one, importance_posterior, make_plan
 from .posterior import StampPosterior
@@ -152,10 +150,9 @@ def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[Sta
     """Fit at most `size` stamps at once, the chunk padded with its first stamp."""
     padding = size - len(jobs)
     stamps, priors, psfs = zip(*(jobs + jobs[:1] * padding), strict=True)
-    keys = jax.numpy.stack([source_key(plan.seed, stamp.name) for stamp in stamps])
-    stacked = stack(data + data[:1] * padding), stack(priors), stack(psfs)
-    number = plan.num_chains * plan.num_samples
-    samples = jax.device_get(call(_sample_chunk, keys, *stacked, rounds=plan.rounds, num_samples=number))
+    noise = [importance.Noise.of(plan.seed, stamp.name, jobs[0][1].dimension, plan.rounds) for stamp in stamps]
+    stacked = stack(noise), stack(data + data[:1] * padding), stack(priors), stack(psfs)
+    samples = jax.device_get(call(_sample_chunk, *stacked))
     found = []
     for lane, (stamp, own, psf) in enumerate(jobs):
         one, its_plan = jax.tree.map(lambda values, lane=lane: values[lane], samples), replace(plan, psf=psf)
@@ -166,9 +163,6 @@ def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[Sta
     return found
 
 
-@partial(jax.jit, static_argnames=("rounds", "num_samples"))
-def _sample_chunk(
-    keys: jax.Array, data: Data, priors: Priors, psfs: PSF, *, rounds: tuple[int, int], num_samples: int
-) -> importance.ImportanceSample:
-    one = partial(importance.sample, rounds=rounds, num_samples=num_samples)
-    return jax.vmap(one)(keys, data, priors, psfs)
+@jax.jit
+def _sample_chunk(noise: importance.Noise, data: Data, priors: Priors, psfs: PSF) -> importance.ImportanceSample:
+    return jax.vmap(importance.sample)(noise, data, priors, psfs)

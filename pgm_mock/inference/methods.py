@@ -11,13 +11,14 @@ from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors, one_shape
 from ..psf import PSF, describe_psf
-from ..random import checked_seed, source_key
+from ..random import checked_seed, source_generator, source_key
 from . import importance, nuts
 from .limits import detectable_flux, detection_likelihood
 from .nosource import source_parameters
 from .posterior import FAILED, KHAT_LIMIT, StampPosterior
 from .program import call
 from .unconstrained import Data
+from .weights import resample, weigh
 
 METHODS = ("auto", "importance", "nuts")
 _ROUNDS, _MORE_ROUNDS = 4, (4, 3000)
@@ -88,20 +89,19 @@ def by_importance(
     observation: Observation, priors: Priors, plan: Plan, data: Data, rounds: tuple[int, int]
 ) -> StampPosterior:
     """Compute a posterior by importance sampling, with its verdict."""
-    key = source_key(plan.seed, observation.name)
-    number = plan.num_chains * plan.num_samples
-    sample = call(importance.sample, key, data, priors, plan.psf, rounds=rounds, num_samples=number)
+    noise = importance.Noise.of(plan.seed, observation.name, priors.dimension, rounds)
+    sample = call(importance.sample, noise, data, priors, plan.psf)
     return importance_posterior(observation, priors, plan, jax.device_get(sample))
 
 
 def importance_posterior(
     observation: Observation, priors: Priors, plan: Plan, sample: importance.ImportanceSample
 ) -> StampPosterior:
-    """Give an importance sample its names, its verdict and its derived numbers."""
+    """Give an importance sample its weights, its verdict and its derived numbers."""
     shape = (plan.num_chains, plan.num_samples)
-    chosen = sample.chosen
-    khat, ess, number = float(sample.khat), float(sample.ess), len(sample.log_weights)
-    problems = []
+    log_weights, khat, ess, log_evidence = weigh(sample.log_density, sample.log_proposal)
+    chosen = resample(source_generator(plan.seed, f"resampling {observation.name}"), log_weights, math.prod(shape))
+    number, problems = len(log_weights), []
     if not khat <= KHAT_LIMIT:
         problems.append(f"the weights cannot be trusted (k-hat {khat:.2f}, expected at most {KHAT_LIMIT})")
     if not ess >= plan.min_ess:
@@ -113,8 +113,8 @@ def importance_posterior(
     numbers = {
         "khat": khat,
         "ess": ess,
-        "log_evidence": float(sample.log_evidence),
-        "ln_bayes_factor": float(sample.log_evidence - sample.source_free.log_evidence),
+        "log_evidence": log_evidence,
+        "ln_bayes_factor": log_evidence - float(sample.source_free.log_evidence),
         "det_like": detection_likelihood(ratio, degrees) if degrees else 0.0,
         "flux_ul95": float(sample.upper_limit.flux_95),
         "flux_detectable": detectable_flux(sample.upper_limit),
@@ -130,7 +130,7 @@ def importance_posterior(
         },
         statistics={"lp": np.asarray(sample.log_density)[chosen].reshape(shape)},
         numbers=numbers,
-        weighted=weighted | {"log_weight": np.asarray(sample.log_weights)[None]},
+        weighted=weighted | {"log_weight": log_weights[None]},
         settings=plan.settings(),
         tried=(f"importance {number}: k-hat {khat:.2f}, ESS {ess:.0f}",),
         problems=tuple(problems),

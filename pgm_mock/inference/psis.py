@@ -3,10 +3,9 @@
 k-hat above 0.7 says that no number of draws that one can afford makes the weights trustworthy.
 """
 
-import jax
-import jax.numpy as jnp
-from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
+from scipy.special import logsumexp, softmax
 
 
 def tail_length(number: int) -> int:
@@ -14,49 +13,48 @@ def tail_length(number: int) -> int:
     return max(5, min(number // 5, int(3 * number**0.5)))
 
 
-def smooth(log_weights: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, ""]]:
+def smooth(log_weights: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"], float]:
     """Replace the largest weights by the quantiles of a generalised Pareto distribution that is fitted to them.
 
     Args:
         log_weights: of any normalisation; -inf is a weight of 0.
 
     Returns:
-        The smoothed logarithms, normalised so that the weights add up to 1, and k-hat.
+        The smoothed logarithms, normalised so that the weights add up to 1, and k-hat; NaN and infinity where no
+        weight is above 0, or one is not finite.
     """
-    number = log_weights.size
-    length = tail_length(number)
-    shifted = log_weights - jnp.max(log_weights)
-    order = jnp.argsort(shifted)
+    log_weights, number = np.asarray(log_weights, float), len(log_weights)
+    length, largest = tail_length(number), np.max(log_weights)
+    if not np.isfinite(largest):
+        return np.full(number, np.nan), np.inf
+    shifted = log_weights - largest
+    order = np.argsort(shifted, kind="stable")
     tail = order[number - length :]
-    floor = jnp.maximum(shifted[order[number - length - 1]], jnp.log(jnp.finfo(shifted.dtype).tiny))
-    excess = jnp.maximum(jnp.exp(shifted[tail]) - jnp.exp(floor), 0.0)
-    k, sigma = fit_pareto(excess)
-    probability = (jnp.arange(length) + 0.5) / length
-    quantiles = jnp.where(
-        jnp.abs(k) < 1e-8, -sigma * jnp.log1p(-probability), sigma * jnp.expm1(-k * jnp.log1p(-probability)) / k
-    )
-    smoothed = jnp.minimum(jnp.log(jnp.exp(floor) + quantiles), 0.0)
-    replaced = jnp.where(jnp.isfinite(k), smoothed, shifted[tail])
-    result = shifted.at[tail].set(replaced)
-    return result - logsumexp(result), jnp.where(jnp.isnan(k), jnp.inf, k)
+    floor = max(shifted[order[number - length - 1]], np.log(np.finfo(float).tiny))
+    k, sigma = fit_pareto(np.maximum(np.exp(shifted[tail]) - np.exp(floor), 0.0))
+    if np.isfinite(k):
+        probability = (np.arange(length) + 0.5) / length
+        log_above = np.log1p(-probability)
+        quantiles = -sigma * log_above if abs(k) < 1e-8 else sigma * np.expm1(-k * log_above) / k
+        shifted[tail] = np.minimum(np.log(np.exp(floor) + quantiles), 0.0)
+    return shifted - logsumexp(shifted), np.inf if np.isnan(k) else k
 
 
-def fit_pareto(excess: Float[Array, " n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def fit_pareto(excess: Float[np.ndarray, " n"]) -> tuple[float, float]:
     """Fit a generalised Pareto distribution to sorted values ≥ 0 (Zhang & Stephens 2009), k drawn a little to 0.5.
 
     Returns:
-        The shape k, with the prior of ten observations at 0.5 that PSIS uses, and the scale.
+        The shape k, with the prior of ten observations at 0.5 that PSIS uses, and the scale; NaN where all are 0.
     """
-    number = excess.size
+    number = len(excess)
     members = 30 + int(number**0.5)
-    largest, quartile = excess[-1], excess[int(number / 4 + 0.5) - 1]
-    quartile = jnp.maximum(quartile, 1e-3 * largest)
-    ratio = jnp.sqrt(members / (jnp.arange(1, members + 1) - 0.5))
+    largest = excess[-1]
+    if not largest > 0:
+        return np.nan, np.nan
+    quartile = max(excess[int(number / 4 + 0.5) - 1], 1e-3 * largest)
+    ratio = np.sqrt(members / (np.arange(1, members + 1) - 0.5))
     b = 1.0 / largest + (1.0 - ratio) / (3.0 * quartile)
-    k = jnp.mean(jnp.log1p(-b[:, None] * excess[None, :]), axis=1)
-    profile = number * (jnp.log(-b / k) - k - 1.0)
-    share = jax.nn.softmax(profile)
-    best = jnp.sum(share * b)
-    shape = jnp.mean(jnp.log1p(-best * excess))
-    sigma = -shape / best
-    return (shape * number + 0.5 * 10.0) / (number + 10.0), sigma
+    k = np.mean(np.log1p(-b[:, None] * excess), axis=1)
+    best = float(softmax(number * (np.log(-b / k) - k - 1.0)) @ b)
+    shape = float(np.mean(np.log1p(-best * excess)))
+    return (shape * number + 0.5 * 10.0) / (number + 10.0), -shape / best

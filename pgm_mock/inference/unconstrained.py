@@ -114,12 +114,18 @@ def draw_prior(key: Array, priors: Priors) -> Point:
     }
 
 
-def prior_vectors(key: Array, priors: Priors, number: int) -> Float[Array, "n d"]:
-    """Draw points from the prior, as vectors in the order of `priors.free`."""
-    normal_key, *keys = jax.random.split(key, 1 + len(priors.free))
-    normals = jax.random.normal(normal_key, (number, priors.dimension))
+def prior_vectors(key: Array, normals: Num[ArrayLike, "n d"], priors: Priors) -> Float[Array, "n d"]:
+    """Draw points from the prior, as vectors in the order of `priors.free`.
+
+    Args:
+        key: for the priors that are not Gaussian.
+        normals: standard normal, for those that are.
+        priors: the priors.
+    """
+    normals = jnp.asarray(normals)
+    number = len(normals)
     columns = []
-    for one, (name, place) in zip(keys, places(priors).items(), strict=True):
+    for one, (name, place) in zip(jax.random.split(key, len(priors.free)), places(priors).items(), strict=True):
         prior = priors.free[name]
         if isinstance(prior, _GAUSSIAN):
             drawn = prior.loc + prior.scale * normals[:, place]
