@@ -20,7 +20,9 @@ from pgm_mock.inference.laplace import laplace
 from pgm_mock.inference.limits import UpperLimit, detectable_flux, detection_likelihood, upper_limit
 from pgm_mock.inference.sourcefree import source_free
 from pgm_mock.inference.unconstrained import Data
+from pgm_mock.inference.weights import resample, weigh
 from pgm_mock.psf import GaussianPSF
+from pgm_mock.random import source_generator
 from pgm_mock.resources import resource
 from tests.test_fit import REFERENCE
 
@@ -85,6 +87,47 @@ def test_psis_is_arvizs(shape):
     assert khat == pytest.approx(float(their_khat), abs=0.02)
     np.testing.assert_allclose(np.exp(smoothed), np.exp(theirs), rtol=0.03, atol=1e-6)
     assert np.exp(smoothed).sum() == pytest.approx(1.0)
+
+
+def test_psis_of_weights_that_are_none_is_not_certified():
+    for ratios in (np.full(100, -np.inf), np.where(np.arange(100) == 3, np.nan, 0.0)):
+        smoothed, khat = psis.smooth(ratios)
+        assert np.isnan(smoothed).all()
+        assert khat == np.inf
+
+
+def test_weights_of_a_gaussian_give_its_evidence_and_ess_in_closed_form():
+    """From N(0, 4) to 3 N(1, 1): the mean square of the weights is 4 / sqrt(7) exp(1 / 7)."""
+    n = 200_000
+    draws = np.random.default_rng(8).normal(0.0, 2.0, n)
+    found = weigh(np.log(3.0) + stats.norm.logpdf(draws, 1.0), stats.norm.logpdf(draws, 0.0, 2.0))
+    mean_square = 4.0 / np.sqrt(7.0) * np.exp(1.0 / 7.0)
+    assert found.ess == pytest.approx(n / mean_square, rel=0.01)
+    assert found.log_evidence == pytest.approx(np.log(3.0), abs=4.0 * np.sqrt((mean_square - 1.0) / n))
+    assert np.exp(found.log_weights) @ draws == pytest.approx(1.0, abs=0.02)
+    assert found.khat < 0.1
+
+
+def test_a_sample_of_equal_weights_has_each_draw_as_often_as_its_weight_says():
+    """Systematic resampling takes a draw of weight w floor(m w) or ceil(m w) times of m."""
+    weights = np.random.default_rng(4).dirichlet(np.full(300, 0.3))
+    chosen = resample(source_generator(1, "a"), np.log(weights), 1000)
+    often = np.bincount(chosen, minlength=300)
+    assert (np.floor(1000 * weights) <= often).all()
+    assert (often <= np.ceil(1000 * weights)).all()
+    order = stats.spearmanr(chosen, np.arange(1000)).pvalue
+    assert order > 1e-3
+
+
+def test_noise_is_a_sources_own_and_standard_normal():
+    noise = [importance.Noise.of(3, name, 5, (4, 500)) for name in ("a", "b", "a")]
+    assert all(np.array_equal(one, other) for one, other in zip(noise[0], noise[2], strict=True))
+    assert not any(np.array_equal(one, other) for one, other in zip(noise[0], noise[1], strict=True))
+    for one in (noise[0].prior, noise[0].near):
+        assert stats.kstest(one.ravel(), "norm").pvalue > 1e-3
+    assert stats.kstest(noise[0].places.ravel(), "uniform").pvalue > 1e-3
+    assert noise[0].near.shape == (4, 500, 10)
+    assert noise[0].places.shape == (4, 500)
 
 
 def test_source_free_evidence_is_scipys_integral(stamp):
