@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +17,10 @@ from arviz_stats.base import array_stats
 from scipy import integrate, special, stats
 
 from pgm_mock import InputError, Observation, Priors, fit, fit_many, iter_fits, prior_predictive, summarise
-from pgm_mock.inference import importance, mixture, program, psis
+from pgm_mock.inference import importance, many, mixture, program, psis
 from pgm_mock.inference.laplace import laplace
 from pgm_mock.inference.limits import UpperLimit, detectable_flux, detection_likelihood, upper_limit
+from pgm_mock.inference.methods import failed_posterior, make_plan
 from pgm_mock.inference.sourcefree import source_free
 from pgm_mock.inference.unconstrained import Data
 from pgm_mock.inference.weights import resample, weigh
@@ -304,6 +307,30 @@ def test_results_come_one_by_one_from_a_generator(stamp, priors):
     assert first.observation.name == "0"
     assert len(drawn) < 600
     results.close()
+
+
+def test_others_go_on_while_one_takes_long_and_stop_when_nobody_listens(stamp, priors, monkeypatch):
+    """The first fit waits until the other core has done 510 of those that follow, and then they come in order."""
+    done, enough = [], threading.Event()
+
+    def fit_safely(job, _):
+        done.append(job[0].name)
+        if len(done) == 511:
+            enough.set()
+        if job[0].name == "0":
+            assert enough.wait(60)
+        time.sleep(0.02 if int(job[0].name) > 1200 else 0.001)
+        return failed_posterior(job[0], job[1], plan, "")
+
+    plan = make_plan("auto", PSF, 500, 1.0, 0, num_chains=1, num_warmup=1, num_samples=1)
+    monkeypatch.setattr(many, "fit_safely", fit_safely)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    stamps = (dataclasses.replace(stamp, name=str(number)) for number in range(10_000))
+    results = iter_fits(stamps, (priors for _ in range(10_000)))
+    names = [next(results).observation.name for _ in range(1000)]
+    assert names == [str(number) for number in range(1000)]
+    results.close()
+    assert len(done) < 1300
 
 
 def test_lists_of_different_lengths_and_bad_options(stamp, priors):

@@ -3,8 +3,10 @@
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +22,7 @@ from .posterior import StampPosterior
 from .program import call, kind, stack
 from .unconstrained import Data
 
-_WINDOW = 512
+_AHEAD = 512
 
 Job = tuple[Observation, Priors, PSF]
 
@@ -81,29 +83,51 @@ def iter_fits(
     size = chunk_size or lanes(256)
     if size < 1:
         raise InputError(f"chunk_size: expected at least 1, found {size}")
-    yield from _in_windows(stamps, priors_list, plan, size, progress)
+    yield from _in_order(stamps, priors_list, plan, size, progress)
 
 
-def _in_windows(
+def _in_order(
     stamps: Iterable[Observation], priors_list: Iterable[Priors], plan: Plan, size: int, progress: bool
 ) -> Iterator[StampPosterior]:
     from tqdm import tqdm
 
     total = len(stamps) if isinstance(stamps, Sized) else None
-    pairs = iter(itertools.zip_longest(stamps, priors_list))
-    jobs = ((stamp, priors, plan.psf) for stamp, priors in pairs)
-    workers = os.cpu_count() or 1 if size == 1 else 1
+    jobs = _jobs(stamps, priors_list, plan.psf)
+    found = _side_by_side(jobs, plan) if size == 1 else _in_windows(jobs, plan, size)
     with (
+        closing(found),
         tqdm(total=total, unit="stamp", mininterval=0.5, disable=not progress, file=sys.stderr) as bar,
-        ThreadPoolExecutor(workers) as pool,
     ):
-        while window := list(itertools.islice(jobs, max(_WINDOW, size))):
-            if any(stamp is None or priors is None for stamp, priors, _ in window):
-                raise InputError("priors_list: expected as many priors as stamps, found another number")
-            alone = pool.map(lambda job: fit_safely(job, plan), window) if size == 1 else None
-            for posterior in alone or fit_together(window, plan, size):
-                bar.update()
-                yield posterior
+        for posterior in found:
+            bar.update()
+            yield posterior
+
+
+def _jobs(stamps: Iterable[Observation], priors_list: Iterable[Priors], psf: PSF) -> Iterator[Job]:
+    for stamp, priors in itertools.zip_longest(stamps, priors_list):
+        if stamp is None or priors is None:
+            raise InputError("priors_list: expected as many priors as stamps, found another number")
+        yield stamp, priors, psf
+
+
+def _side_by_side(jobs: Iterator[Job], plan: Plan) -> Generator[StampPosterior]:
+    """Fit one stamp on each core; while one takes long, as with NUTS, the others go on with those that follow."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ahead: deque[Future[StampPosterior]] = deque()
+        try:
+            while True:
+                ahead.extend(pool.submit(fit_safely, job, plan) for job in itertools.islice(jobs, _AHEAD - len(ahead)))
+                if not ahead:
+                    return
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _in_windows(jobs: Iterator[Job], plan: Plan, size: int) -> Generator[StampPosterior]:
+    while window := list(itertools.islice(jobs, max(_AHEAD, size))):
+        yield from fit_together(window, plan, size)
 
 
 def fit_safely(job: Job, plan: Plan) -> StampPosterior:

@@ -5,7 +5,6 @@ k-hat above 0.7 says that no number of draws that one can afford makes the weigh
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import logsumexp, softmax
 
 
 def tail_length(number: int) -> int:
@@ -28,16 +27,16 @@ def smooth(log_weights: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"
     if not np.isfinite(largest):
         return np.full(number, np.nan), np.inf
     shifted = log_weights - largest
-    order = np.argsort(shifted, kind="stable")
-    tail = order[number - length :]
-    floor = max(shifted[order[number - length - 1]], np.log(np.finfo(float).tiny))
+    last = np.argpartition(shifted, -length - 1)[-length - 1 :]
+    below, *_ = last = last[np.argsort(shifted[last])]
+    tail, floor = last[1:], max(shifted[below], np.log(np.finfo(float).tiny))
     k, sigma = fit_pareto(np.maximum(np.exp(shifted[tail]) - np.exp(floor), 0.0))
     if np.isfinite(k):
         probability = (np.arange(length) + 0.5) / length
         log_above = np.log1p(-probability)
         quantiles = -sigma * log_above if abs(k) < 1e-8 else sigma * np.expm1(-k * log_above) / k
         shifted[tail] = np.minimum(np.log(np.exp(floor) + quantiles), 0.0)
-    return shifted - logsumexp(shifted), np.inf if np.isnan(k) else k
+    return shifted - np.logaddexp.reduce(shifted), np.inf if np.isnan(k) else k
 
 
 def fit_pareto(excess: Float[np.ndarray, " n"]) -> tuple[float, float]:
@@ -55,6 +54,7 @@ def fit_pareto(excess: Float[np.ndarray, " n"]) -> tuple[float, float]:
     ratio = np.sqrt(members / (np.arange(1, members + 1) - 0.5))
     b = 1.0 / largest + (1.0 - ratio) / (3.0 * quartile)
     k = np.mean(np.log1p(-b[:, None] * excess), axis=1)
-    best = float(softmax(number * (np.log(-b / k) - k - 1.0)) @ b)
+    profile = number * (np.log(-b / k) - k - 1.0)
+    best = float(np.average(b, weights=np.exp(profile - profile.max())))
     shape = float(np.mean(np.log1p(-best * excess)))
     return (shape * number + 0.5 * 10.0) / (number + 10.0), -shape / best

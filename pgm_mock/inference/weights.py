@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int, Num
-from scipy.special import logsumexp
 
 from . import psis
 
@@ -34,8 +33,8 @@ def weigh(log_density: Num[ArrayLike, " n"], log_proposal: Num[ArrayLike, " n"])
     """
     log_ratios = np.asarray(log_density, float) - np.asarray(log_proposal, float)
     log_weights, khat = psis.smooth(log_ratios)
-    ess, evidence = np.exp(-logsumexp(2.0 * log_weights)), logsumexp(log_ratios) - np.log(log_ratios.size)
-    return Weights(log_weights, float(khat), float(ess), float(evidence))
+    weights, log_evidence = np.exp(log_weights), np.logaddexp.reduce(log_ratios) - np.log(log_ratios.size)
+    return Weights(log_weights, float(khat), float(1.0 / (weights @ weights)), float(log_evidence))
 
 
 def resample(
