@@ -96,6 +96,11 @@ class Observation:
         checked = checked_exposure(exposed.data, exposed.label)
         unit = _unit_of(exposed, checked, exposure_unit)
         counts, left_out = _checked_counts(plane.data, checked, plane.label)
+        if np.ptp(checked) > 0 and np.array_equal(counts, checked):
+            raise InputError(f"{exposed.label}: expected an exposure map, found the counts of {plane.label} again")
+        if unit.assumed and unit.factor != 1 and checked.max() < 1:
+            wanted = "an exposure map in seconds, or an effective area in cm2"
+            warnings.warn(f"{exposed.label}: expected {wanted}; found values up to {checked.max():.2g}", DataWarning, 2)
         missing = (checked > 0) & ~np.isfinite(np.asarray(plane.data, float))
         if np.any(missing):
             warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 2)
@@ -356,7 +361,9 @@ def _checked_counts(values: object, exposure: np.ndarray, label: str) -> tuple[n
         raise InputError(f"{label}: expected counts, finite and ≥ 0, found {_first(known, _bad)}")
     if np.any(known != np.floor(known)):
         found = _first(known, lambda image: image != np.floor(image))
-        raise InputError(f"{label}: expected whole numbers of counts, found {found}; is it a rate map?")
+        raise InputError(
+            f"{label}: expected whole numbers of counts, found {found}; is it a rate map, or the exposure map?"
+        )
     left_out = int(known[exposure == 0].sum())
     return np.where(exposure > 0, known, 0).astype(np.int64), left_out
 

@@ -378,7 +378,7 @@ def _from_table(name: str, table: Any, centre: float | None) -> Prior:
     try:
         return family(**arguments, validate_args=True)
     except (TypeError, ValueError) as error:
-        raise InputError(f"[{name}]: {table['dist']} cannot be made: {error}") from error
+        raise InputError(f"[{name}]: {table['dist']} cannot be made: {str(error).split('__init__() ')[-1]}") from error
 
 
 def _number(name: str, key: str, entry: Any, centre: float | None) -> float:

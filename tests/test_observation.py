@@ -145,6 +145,20 @@ class TestUnits:
         known = header.get("BUNIT", "Primary Array") != "Primary Array"
         assert ("assumed" in observation.unit_source) == (not known)
 
+    def test_what_is_no_exposure_map_is_told(self, write, exposure):
+        """An area below a square centimetre is no telescope's, and counts are no exposure."""
+        small = write(EXPOSURE / 1000 * 0.3, "small.fits", fits.Header({"EXPOSURE": 5e4}))
+        with pytest.warns(
+            DataWarning, match=r"small\.fits: expected an exposure map in seconds.*found values up to 0\.3"
+        ):
+            Observation.read(write(COUNTS), small)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            Observation.read(write(COUNTS), small, exposure_unit="s")
+        counts = np.where(COUNTS > 0, COUNTS, 1)
+        with pytest.raises(InputError, match=r"again\.fits: expected an exposure map, found the counts of .*image"):
+            Observation.read(write(counts), write(counts, "again.fits"))
+
     def test_the_users_word_stands_over_the_header(self, write, exposure):
         assert Observation.read(write(COUNTS), exposure, exposure_unit="ks").exposure_unit == "ks"
 

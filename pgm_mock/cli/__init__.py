@@ -39,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 2 bad usage or bad input (one line on stderr), 1 anything else.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        told = f"pgm-mock {options.command}"
+        parser.exit(BAD_INPUT, f"{told}: unrecognized arguments: {' '.join(unknown)} (see {told} --help)\n")
     gc.set_threshold(100_000)  # importing and tracing make many objects and little garbage
     from ..errors import InputError
 
