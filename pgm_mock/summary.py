@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import xarray
 
 
+_WIDTHS = {"GaussianPSF": "sigma", "KingPSF": "core radius", "MoffatPSF": "FWHM", "ImagePSF": "stretch"}
+"""What psf_width is, by the family of the PSF; all but the stretch are in pixels."""
+
+
 @dataclass(frozen=True)
 class ParameterSummary:
     """The posterior of one parameter.
@@ -38,6 +42,7 @@ class FitSummary:
 
     Attributes:
         name: of the stamp.
+        psf: the PSF's family, such as GaussianPSF.
         method: that gave the posterior.
         parameters: a summary for each parameter.
         ess: effective sample size: of the weights for importance sampling, else the smallest bulk one.
@@ -50,6 +55,7 @@ class FitSummary:
     """
 
     name: str
+    psf: str
     method: str
     parameters: dict[str, ParameterSummary]
     ess: float
@@ -63,9 +69,10 @@ class FitSummary:
         """One line: flux, position, width, detection, and whether the numbers can be trusted."""
         flux, x, y, width = (self.parameters[name] for name in ("flux", "x_pos", "y_pos", "psf_width"))
         warning = f"  WARNING: {'; '.join(self.problems)}" if self.problems else ""
+        called, unit = _WIDTHS.get(self.psf, "width"), "" if self.psf == "ImagePSF" else " pixel"
         return (
             f"{self.name}: flux {interval(flux)} {flux.unit}, x {interval(x)}, y {interval(y)}, "
-            f"width {interval(width)} pixel;{self._detected(flux.unit)} {self._health()}{warning}"
+            f"{called} {interval(width)}{unit};{self._detected(flux.unit)} {self._health()}{warning}"
         )
 
     def _detected(self, unit: str) -> str:
@@ -126,6 +133,7 @@ def summarise(posterior: "xarray.DataTree") -> FitSummary:
         problems.append(f"few independent draws (ESS {size:.0f}, expected above {_LEAST_BULK_ESS})")
     return FitSummary(
         name=str(posterior["constant_data"].attrs["name"]),
+        psf=str(attrs["psf"]).split("(")[0],
         method=str(attrs["method"]),
         parameters=parameters,
         ess=size,

@@ -21,7 +21,7 @@ from pgm_mock import (
 from pgm_mock.checks import STATISTICS
 from pgm_mock.checks.predictive import p_value
 from pgm_mock.checks.statistics import Fitted, blocks, dipole, matched_filter
-from pgm_mock.checks.words import direction
+from pgm_mock.checks.words import direction, in_words
 from pgm_mock.cli import main
 from pgm_mock.plot import plot_check
 from pgm_mock.resources import resource
@@ -141,6 +141,20 @@ def test_the_real_skys_faults_are_found(real, tmp_path):
         if said:
             assert any(said in sentence for sentence in check.sentences), (place, check.sentences)
     assert len(plot_check(check).axes) == 3 + 1 + 8
+
+
+def test_a_second_source_is_named_with_its_place(stamp):
+    mean = np.full(stamp.shape, 0.2)
+    counts = np.zeros(stamp.shape, int)
+    row, column = 3, 10
+    counts[row - 1 : row + 2, column - 1 : column + 2] = 8
+    dx, dy = stamp.columns - stamp.x[14, 2], stamp.rows - stamp.y[14, 2]
+    offsets = np.broadcast_to(dx, stamp.shape), np.broadcast_to(dy, stamp.shape)
+    fitted = Fitted(counts, mean, stamp.exposure > 0, *offsets, np.hypot(dx, dy), 1.4)
+    p_values = {"brightest_block": 1e-9, "filter_peak": 1e-9}
+    (said,) = in_words(stamp, fitted, p_values, 0.01, (stamp.x[14, 2], stamp.y[14, 2]))
+    assert said.endswith(f"near x={stamp.x[row, column]:g} y={stamp.y[row, column]:g}")
+    assert said.startswith(f"a second source {np.hypot(8, 11):.0f} pixels to the ")
 
 
 @pytest.mark.slow

@@ -167,6 +167,27 @@ def test_fit_of_a_list_writes_each_and_goes_on_past_a_bad_one(files, tmp_path, c
     assert matplotlib.image.imread(out / "1_corner.png").std() > 0.02
 
 
+def test_what_a_command_does_not_know_is_said_by_that_command(files, capsys):
+    image, exposure, _ = files
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", image, exposure, "--outt", "a"])
+    told = capsys.readouterr().err
+    assert told == "pgm-mock fit: unrecognized arguments: --outt a (see pgm-mock fit --help)\n"
+
+
+def test_a_new_fit_takes_the_old_ones_check_away(files, capsys):
+    image, exposure, out = files
+    out.mkdir()
+    old = out / "x110.6_y61.2_check.png"
+    old.touch()
+    run("fit", image, exposure, "--x", "2000", "--y", "61", "--out", out, status=2)
+    assert old.exists()
+    assert capsys.readouterr().err.count("\n") == 1
+    run("fit", image, exposure, *POSITION, "--out", out)
+    assert not old.exists()
+    assert ", sigma " in capsys.readouterr().out
+
+
 def test_fit_of_one_source_prints_one_line(files, tmp_path, capsys):
     image, exposure, out = files
     priors = tmp_path / "priors.toml"
@@ -174,7 +195,7 @@ def test_fit_of_one_source_prints_one_line(files, tmp_path, capsys):
     run("fit", image, exposure, *POSITION, "--priors", priors, "--method", "nuts", "--out", out)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("small x=110.6 y=61.2: flux 0.00")
-    assert "width 1.4 pixel; nuts: R-hat 1.0" in line
+    assert "sigma 1.4 pixel; nuts: R-hat 1.0" in line
     run("fit", image, exposure, *POSITION, "--regions", "x", "--out", out, status=2)
     assert "expected either --x X --y Y or --regions FILE, found both" in capsys.readouterr().err
 

@@ -60,7 +60,8 @@ def _neighbour(stamp: Observation, fitted: Fitted) -> str:
     row, column = np.unravel_index(int(np.argmax(peak)), peak.shape)
     dx, dy = float(fitted.dx[row, column]), float(fitted.dy[row, column])
     distance = np.hypot(dx, dy)
-    return f"a second source {distance:.0f} pixels to the {direction(stamp, dx, dy)}"
+    place = f"x={stamp.columns[0, column]:g} y={stamp.rows[row, 0]:g}"
+    return f"a second source {distance:.0f} pixels to the {direction(stamp, dx, dy)}, near {place}"
 
 
 def _shape(fitted: Fitted) -> str:

@@ -37,9 +37,12 @@ def run(options: Namespace) -> int:
     observation = read_observation(options)
     regions = _regions(options, observation)
     folder = output_folder(options.out)
+    if len(regions) == 1:
+        observation.stamp(regions[0].x, regions[0].y, options.half_size)  # what is wrong is said before all else
     epic = epic_psf(observation.header, observation.wcs, regions[0].x, regions[0].y)
-    if options.psf in (None, "gaussian") and epic is not None:
-        progress(f"note: {epic.line()}; a Gaussian's flux misses about a third of its light: --psf king fits all of it")
+    if epic is not None and options.psf in (None, "gaussian", "king"):
+        missed = "; a Gaussian's flux misses a quarter to a third of its light: --psf king fits all of it"
+        progress(f"note: {epic.line()}{'' if options.psf == 'king' else missed}")
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
     summaries = []
     failures = 0
@@ -87,5 +90,6 @@ def _write(folder: Path, name: str, stamp: Observation, posterior: "xarray.DataT
 
     with replacing(folder / f"{name}.nc") as temporary:
         posterior.to_netcdf(temporary, engine="h5netcdf")
+    (folder / f"{name}_check.png").unlink(missing_ok=True)  # of an earlier fit
     save_figure(plot_corner(posterior), folder / f"{name}_corner.png")
     save_figure(plot_posterior_image(stamp, posterior, psf=psf), folder / f"{name}_image.png")

@@ -28,17 +28,23 @@ def plot_check(check: Check, name: str = "") -> "Figure":
     residual, radial, rootogram = above.subplots(1, 3)
     shown = np.where(check.fitted.exposed, matched_filter(check.fitted), np.nan)
     limit = max(4.0, float(np.nanmax(np.abs(shown))))
-    image = residual.imshow(shown, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit)
+    dx, dy = check.fitted.dx[0], check.fitted.dy[:, 0]
+    extent = (dx[0] - 0.5, dx[-1] + 0.5, dy[0] - 0.5, dy[-1] + 0.5)
+    image = residual.imshow(shown, origin="lower", extent=extent, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    residual.plot(0, 0, "k+", ms=10)
+    residual.set_facecolor("0.6")
     above.colorbar(image, ax=residual, label="standard deviations", fraction=0.045)
-    residual.set(title="residual, filtered with the PSF", xlabel="column", ylabel="row")
+    offset = "from the fitted position [pixel]"
+    residual.set(title="residual, filtered with the PSF", xlabel=f"x {offset}", ylabel=f"y {offset}")
     _draw_profile(radial, check)
     _draw_rootogram(rootogram, check)
     for ax, (key, statistic) in zip(below.subplots(2, 4).flat, STATISTICS.items(), strict=True):
-        ax.hist(check.replicated[key], bins=30, color="C0", alpha=0.6)
-        ax.axvline(check.observed[key], color="C3")
+        ax.hist(check.replicated[key], bins=30, color="C0", alpha=0.6, label="replicated")
+        ax.axvline(check.observed[key], color="C3", label="observed")
         ax.set_title(f"{statistic.meaning}: p = {check.p_values[key]:.2g}", fontsize=8)
         ax.set_yticks([])
         ax.tick_params(labelsize=7)
+    below.axes[0].legend(fontsize=7)
     figure.suptitle(f"{name}: {check.said} (p = {check.p_value:.2g})", fontsize=10)
     return figure
 

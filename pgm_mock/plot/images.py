@@ -98,8 +98,11 @@ def plot_posterior_image(
 ) -> "Figure":
     """Draw the observed counts, the posterior mean of the expected counts, and the residual in standard deviations.
 
-    The residual is (N - mu) / sqrt(mu) with mu the posterior mean image, from at most `num_draws` draws.
+    The counts are on a square-root scale. The residual is (N - mu) / sqrt(mu) with mu the posterior mean image, from at
+    most `num_draws` draws.
     """
+    from matplotlib.colors import PowerNorm
+
     mean = mean_image(stamp, posterior, psf, num_draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.where(mean > 0, (stamp.counts - mean) / np.sqrt(mean), np.nan)
@@ -107,7 +110,8 @@ def plot_posterior_image(
     top = max(float(stamp.counts.max()), 1.0)
     exposed = stamp.exposure > 0
     for ax, image, title in zip(axes, (stamp.counts, mean), ("observed", "posterior mean of the model"), strict=False):
-        shown = ax.imshow(np.where(exposed, image, np.nan), origin="lower", cmap=_MAP, vmin=0, vmax=top)
+        scale = PowerNorm(0.5, vmin=0.0, vmax=top)
+        shown = ax.imshow(np.where(exposed, image, np.nan), origin="lower", cmap=_MAP, norm=scale)
         ax.set_title(title, pad=36)
         _colour_bar(figure, shown, ax, _COUNTS)
     limit = max(4.0, float(np.nanmax(np.abs(residual))))
