@@ -1,6 +1,7 @@
 """Results as an xarray DataTree with ArviZ's groups, dimensions and names."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,7 @@ def _label(group: "xarray.DataTree", observation: Observation) -> None:
             group.coords[axis].attrs.update(units="pixel", long_name=f"FITS image coordinate {axis}")
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)
