@@ -98,9 +98,6 @@ class Observation:
         counts, left_out = _checked_counts(plane.data, checked, plane.label)
         if np.ptp(checked) > 0 and np.array_equal(counts, checked):
             raise InputError(f"{exposed.label}: expected an exposure map, found the counts of {plane.label} again")
-        if unit.assumed and unit.factor != 1 and checked.max() < 1:
-            wanted = "an exposure map in seconds, or an effective area in cm2"
-            warnings.warn(f"{exposed.label}: expected {wanted}; found values up to {checked.max():.2g}", DataWarning, 2)
         missing = (checked > 0) & ~np.isfinite(np.asarray(plane.data, float))
         if np.any(missing):
             warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 2)
@@ -308,9 +305,13 @@ def _check_same_sky(plane: ImagePlane, exposed: ImagePlane) -> None:
 
 def _unit_of(exposed: ImagePlane, exposure: np.ndarray, given: str | None) -> ExposureUnit:
     try:
-        return exposure_unit(exposed.header, exposure, given)
+        unit = exposure_unit(exposed.header, exposure, given)
     except InputError as error:
         raise InputError(f"{exposed.label}: {error}") from error
+    if unit.assumed and unit.factor != 1 and exposure.max() < 1:
+        wanted = "an exposure map in seconds, or an effective area in cm2"
+        warnings.warn(f"{exposed.label}: expected {wanted}; found values up to {exposure.max():.2g}", DataWarning, 3)
+    return unit
 
 
 def checked_exposure(values: object, label: str) -> np.ndarray:

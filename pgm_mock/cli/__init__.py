@@ -39,11 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 2 bad usage or bad input (one line on stderr), 1 anything else.
     """
-    parser = _parser()
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        told = f"pgm-mock {options.command}"
-        parser.exit(BAD_INPUT, f"{told}: unrecognized arguments: {' '.join(unknown)} (see {told} --help)\n")
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:  # the command's own parser says so, and names its own help
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     gc.set_threshold(100_000)  # importing and tracing make many objects and little garbage
     from ..errors import InputError
 
@@ -104,6 +102,7 @@ type Commands = argparse._SubParsersAction[_Parser]
 
 def _command(commands: Commands, name: str, what: str, *, out: str | None = None) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+    parser.set_defaults(parser=parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     if out:
         parser.add_argument("--out", metavar="PATH", default=out, help=f"where to write (default {out})")
