@@ -28,12 +28,14 @@ if TYPE_CHECKING:
         mode,
     )
     from .mock import draw_parameters, generate_mock_image, prior_predictive
+    from .mockheader import as_mock
     from .model import stamp_model
     from .observation import Observation
     from .play import play_widget, play_window
     from .plot import compare_real_and_simulated
+    from .predictive import compute_log_likelihood, sample_posterior_predictive
     from .priors import Priors
-    from .psf import PSF, GaussianPSF, ImagePSF, KingPSF, MoffatPSF, elongated, epic_psf
+    from .psf import PSF, GaussianPSF, ImagePSF, KingPSF, MoffatPSF, elongated, epic_psf, telescope_psf
     from .regions import Region, read_regions
     from .summary import FitSummary, summarise
 
@@ -56,14 +58,17 @@ _WHERE = {
     "Priors": "priors",
     "Region": "regions",
     "StampPosterior": "inference",
+    "as_mock": "mockheader",
     "best_fit": "inference",
     "calibrate": "calibration",
     "catalog": "catalogue",
     "compare_real_and_simulated": "plot",
+    "compute_log_likelihood": "predictive",
     "credible_interval": "inference",
     "demo_observation": "demo",
     "elongated": "psf",
     "epic_psf": "psf",
+    "telescope_psf": "psf",
     "example_field": "demo",
     "draw_parameters": "mock",
     "expected_counts": "expected",
@@ -83,6 +88,7 @@ _WHERE = {
     "prior_predictive": "mock",
     "prior_predictive_check": "checks",
     "read_regions": "regions",
+    "sample_posterior_predictive": "predictive",
     "stamp_model": "model",
     "summarise": "summary",
 }
@@ -106,10 +112,12 @@ __all__ = [
     "Priors",
     "Region",
     "StampPosterior",
+    "as_mock",
     "best_fit",
     "calibrate",
     "catalog",
     "compare_real_and_simulated",
+    "compute_log_likelihood",
     "credible_interval",
     "demo_observation",
     "draw_parameters",
@@ -133,8 +141,10 @@ __all__ = [
     "prior_predictive",
     "prior_predictive_check",
     "read_regions",
+    "sample_posterior_predictive",
     "stamp_model",
     "summarise",
+    "telescope_psf",
 ]
 
 

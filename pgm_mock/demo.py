@@ -9,6 +9,7 @@ import numpy as np
 
 from .counts import PoissonImage
 from .expected import expected_counts
+from .mockheader import as_mock
 from .observation import Observation
 from .random import source_key
 from .regions import Region, read_regions
@@ -68,7 +69,7 @@ class Demo(NamedTuple):
     cluster: Cluster
 
 
-def demo_field(seed: int = 0) -> Demo:
+def demo_field(seed: int | None = 0) -> Demo:
     """Simulate an image like that of EPIC MOS2: seven CCDs, vignetting, a cluster, 26 point sources, a background.
 
     Args:
@@ -81,17 +82,11 @@ def demo_field(seed: int = 0) -> Demo:
     blank = Observation(counts=np.zeros(SHAPE, int), exposure=exposure, wcs=_wcs(), unit_source="simulated in seconds")
     mean = _mean_counts(blank, regions, fluxes, Cluster())
     counts = PoissonImage(jnp.asarray(mean), jnp.asarray(exposure > 0)).sample(source_key(seed, "demo"))
-    observation = Observation(
-        counts=np.asarray(counts),
-        exposure=exposure,
-        wcs=blank.wcs,
-        unit_source=blank.unit_source,
-        name="Simulated field",
-    )
+    observation = as_mock(blank, np.asarray(counts), [f"seed = {seed}"], name="Simulated field")
     return Demo(observation, regions, fluxes, Cluster())
 
 
-def demo_observation(seed: int = 0) -> Observation:
+def demo_observation(seed: int | None = 0) -> Observation:
     """Return the simulated field alone; see `demo_field`."""
     return demo_field(seed).observation
 

@@ -99,14 +99,19 @@ def mock_field(
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     psf_width: float = 1.5,
     background_norm: float = 1.0,
-    seed: int | None = None,
+    seed: int | None = 0,
 ) -> np.ndarray:
-    """Draw the counts of a whole field, integers of shape (ny, nx); the arguments are those of `expected_field`."""
+    """Draw the counts of a whole field, integers of shape (ny, nx); the arguments are those of `expected_field`.
+
+    `as_mock` puts them into an observation whose files say that they are mocks.
+    """
     mean = jnp.asarray(expected_field(observation, sources, background, extended, psf, psf_width, background_norm))
     return np.asarray(poisson.poisson(source_key(seed, "field"), mean))
 
 
-def sources_of_table(table: "Table", observation: Observation, psf: str = "auto") -> list[FieldSource]:
+def sources_of_table(
+    table: "Table", observation: Observation, psf: str = "auto", psf_sampling: float | None = None
+) -> list[FieldSource]:
     """Return the sources of a catalogue: X_IMA, Y_IMA, RATE or FLUX, and PSF_WIDTH where it stands.
 
     Args:
@@ -114,6 +119,7 @@ def sources_of_table(table: "Table", observation: Observation, psf: str = "auto"
         observation: its header and WCS choose the PSF.
         psf: "auto" takes each source's own where the table has it in PSF, else that of the header; or a name or file
             of `choose_psf`.
+        psf_sampling: of a PSF image, where its header does not say.
 
     Raises:
         InputError: a table without positions or fluxes, in other units, or of several fields.
@@ -136,7 +142,7 @@ def sources_of_table(table: "Table", observation: Observation, psf: str = "auto"
             if psf == "auto" and "PSF" in table.colnames:
                 one = parse_psf(str(table["PSF"][place]))
             else:
-                one = choose_psf(psf, observation.header, observation.wcs, x[place], y[place])
+                one = choose_psf(psf, observation.header, observation.wcs, x[place], y[place], psf_sampling)
             width = widths[place] if np.isfinite(widths[place]) else float(one.typical_width)
             found.append(FieldSource(float(x[place]), float(y[place]), float(flux[place]), one, float(width)))
     return found

@@ -1,7 +1,9 @@
 """One image plane in a FITS file: found, read and checked."""
 
+import lzma
 import os
 import re
+import struct
 import warnings
 import zipfile
 import zlib
@@ -10,11 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .errors import InputError
+from .errors import DataWarning, InputError, shown
+from .files import check_regular
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.wcs import WCS
+
+
+_UNREADABLE = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError, ImportError),
+    *(AssertionError, RecursionError, struct.error, zipfile.BadZipFile),
+)
+"""What astropy raises at headers and data that contradict themselves, beside its own errors."""
+_MOST_BYTES = 1 << 33
+"""Of an image: a compressed file of a few bytes can say that it holds any number."""
+_FAR = 1e9
+"""A reference pixel so far away says nothing about the image [pixels]."""
 
 
 class ImagePlane(NamedTuple):
@@ -36,55 +50,91 @@ def read_plane(path: str | os.PathLike[str]) -> ImagePlane:
 
     Args:
         path: the file; `file.fits[COUNTS]` or `file.fits[1]` picks an HDU by its name or number, otherwise it is
-            the first that holds an image.
+            the first that holds an image; `file.fits[1,3]` picks the third plane of a cube, the first of which is 1.
 
     Raises:
-        InputError: no such file, not FITS, truncated, no image, or an image of several planes.
+        InputError: no such file, not FITS, truncated, no image, several planes of which none is picked, or a plane
+            that is not there.
     """
     from astropy.io import fits
 
-    file, wanted = _split_hdu(path)
+    file, wanted, number = _split_hdu(path)
+    check_regular(file)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with fits.open(file, memmap=False) as hdus:
                 if any("truncated" in str(warning.message) for warning in caught):
                     raise EOFError(file)
-                return _plane(file, hdus, wanted)
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file") from error
-    except (IsADirectoryError, PermissionError) as error:
+                plane = _plane(file, hdus, wanted, number)
+    except InputError:
+        raise
+    except PermissionError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{file}: expected a whole FITS file, found a truncated or damaged one") from error
-    except (OSError, TypeError, IndexError, zipfile.BadZipFile) as error:
-        what = "a truncated or damaged one" if _looks_like_fits(file) else "something else"
+    except (*_UNREADABLE, fits.VerifyError) as error:
+        what = "a truncated or damaged one" if looks_like_fits(file) else "something else"
         raise InputError(f"{file}: expected a FITS file, found {what}") from error
+    return plane._replace(header=_readable(plane.header, plane.label))
 
 
 def celestial_wcs(header: "fits.Header") -> "WCS | None":
-    """Return the celestial WCS of a header, or None where it has none that works."""
+    """Return the celestial WCS of a header, or None where it has none that works.
+
+    One works where astropy knows its frame, the reference pixel is near, and its neighbourhood has an area on the sky.
+    """
     from astropy.wcs import WCS, FITSFixedWarning
+    from astropy.wcs.utils import wcs_to_celestial_frame
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
             wcs = WCS(header, naxis=2)
-        except (ValueError, MemoryError):
+            if not wcs.has_celestial or wcs.naxis != 2:
+                return None
+            wcs_to_celestial_frame(wcs)
+            reference = wcs.wcs.crpix
+            area = np.linalg.det(wcs.celestial.pixel_scale_matrix)
+            works = np.all(np.abs(reference) < _FAR) and np.isfinite(wcs.all_pix2world([reference], 1)).all()
+        except _UNREADABLE:
             return None
-    return wcs if wcs.has_celestial and wcs.naxis == 2 else None
+    return wcs if works and np.isfinite(area) and area != 0 else None
 
 
-def _split_hdu(path: str | os.PathLike[str]) -> tuple[Path, str | int | None]:
+def _readable(header: "fits.Header", label: str) -> "fits.Header":
+    """Return a header without the cards whose value cannot be read; a warning names them."""
+    from astropy.io import fits
+
+    bad = []
+    for number, card in enumerate(header.cards):
+        try:
+            _ = card.keyword, card.value, card.comment
+        except (fits.VerifyError, ValueError, TypeError, UnicodeError):
+            bad.append(number)
+    if not bad:
+        return header
+    names = ", ".join(dict.fromkeys(shown(str(header.cards[number].keyword)) for number in bad))
+    warnings.warn(f"{label}: header cards that cannot be read: {names}: left out", DataWarning, 4)
+    cards = [card for number, card in enumerate(header.cards) if number not in set(bad)]
+    return fits.Header(cards)
+
+
+def _split_hdu(path: str | os.PathLike[str]) -> tuple[Path, str | int | None, int | None]:
+    """Take `file[HDU,plane]` apart into the file, the HDU's name or number, and the plane's number."""
     text = os.fspath(path)
     match = re.fullmatch(r"(.+)\[([^\[\]]+)\]", text)
-    if match is None or Path(text).exists():
-        return Path(text), None
-    name = match[2].strip()
-    return Path(match[1]), int(name) if name.isdigit() else name
+    if match is None or os.path.exists(text):
+        return Path(text), None, None
+    name, comma, number = match[2].rpartition(",")
+    if not (comma and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", number)):
+        name, number = match[2], ""
+    name = name.strip()
+    hdu = int(name) if re.fullmatch(r"[0-9]{1,9}", name) else name
+    return Path(match[1]), hdu, int(number) if number else None
 
 
-def _plane(file: Path, hdus: "fits.HDUList", wanted: str | int | None) -> ImagePlane:
+def _plane(file: Path, hdus: "fits.HDUList", wanted: str | int | None, plane: int | None) -> ImagePlane:
     names = ", ".join(f"{number} {hdu.name or 'PRIMARY'}" for number, hdu in enumerate(hdus))
     if wanted is None:
         number = next((n for n, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
@@ -95,25 +145,37 @@ def _plane(file: Path, hdus: "fits.HDUList", wanted: str | int | None) -> ImageP
             number = hdus.index_of(wanted)
             hdu = hdus[number]
         except (KeyError, IndexError) as error:
-            raise InputError(f"{file}: expected an HDU {wanted!r}, found {names}") from error
+            raise InputError(f"{file}: expected an HDU {shown(wanted)}, found {names}") from error
         if not hdu.is_image or hdu.header.get("NAXIS", 0) < 2:
             raise InputError(f"{file}[{wanted}]: expected an image, found {hdu.header.get('XTENSION', 'no data')}")
     label = str(file) if number == 0 else f"{file}[{hdus[number].name or number}]"
+    if hdus[number].size > _MOST_BYTES:
+        raise InputError(f"{label}: expected an image of at most {_MOST_BYTES:,} bytes, found {hdus[number].size:,}")
     data = hdus[number].data
     if data is None:
         raise InputError(f"{label}: expected an image, found no data")
     shape = data.shape
-    data = data.reshape(shape[-2:]) if all(n == 1 for n in shape[:-2]) else data
-    if data.ndim != 2:
-        raise InputError(f"{label}: expected one image plane, found {np.prod(shape[:-2])} (shape {shape})")
+    planes = data.reshape(-1, *shape[-2:])
+    if plane is None:
+        if len(planes) != 1:
+            pick = f"{file}[{hdus[number].name or number},1] picks the first"
+            raise InputError(f"{label}: expected one image plane, found {len(planes)} (shape {shape}); {pick}")
+        plane = 1
+    elif not 1 <= plane <= len(planes):
+        raise InputError(f"{label}: expected a plane from 1 to {len(planes)}, found {plane}")
+    elif len(planes) > 1:
+        label = f"{file}[{hdus[number].name or number},{plane}]"
+    data = planes[plane - 1]
     return ImagePlane(data.astype(data.dtype.newbyteorder("=")), hdus[number].header, label)
 
 
-def _looks_like_fits(file: Path) -> bool:
-    """Whether the file starts as FITS or as one of the compressions that may hold it."""
-    with open(file, "rb") as stream:
-        start = stream.read(10)
-    return start.startswith((b"SIMPLE", b"\x1f\x8b", b"BZh"))
+def looks_like_fits(path: str | os.PathLike[str]) -> bool:
+    """Whether a file can be read and starts as FITS, or as one of the compressions that may hold it."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(10).startswith((b"SIMPLE  =", b"\x1f\x8b", b"BZh"))
+    except (OSError, ValueError):
+        return False
 
 
 def list_hdus(path: str | os.PathLike[str]) -> list[str]:

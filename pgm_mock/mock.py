@@ -17,6 +17,7 @@ from .errors import InputError
 from .expected import expected_counts, factors_of
 from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation, checked_exposure, checked_map
+from .priorbounds import check_against
 from .priors import ALL_SITES, SITES, Priors
 from .psf import PSF, GaussianPSF
 from .random import ON_ANY_CORES, checked_seed, source_key
@@ -34,7 +35,7 @@ _IMAGES_TOGETHER = 50
 """Expected images that are computed at once: one compiled program for any number."""
 
 
-def draw_parameters(priors: Priors, seed: int | None = None) -> dict[str, Any]:
+def draw_parameters(priors: Priors, seed: int | None = 0) -> dict[str, Any]:
     """Draw one value of each parameter from its prior.
 
     Args:
@@ -57,7 +58,7 @@ def generate_mock_image(
     priors: Priors | None = None,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     background_map: Num[ArrayLike, "ny nx"] | None = None,
-    seed: int | None = None,
+    seed: int | None = 0,
 ) -> np.ndarray:
     """Simulate an image of counts.
 
@@ -136,7 +137,7 @@ def prior_predictive(
     *,
     num_samples: int = 1000,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
-    seed: int | None = None,
+    seed: int | None = 0,
 ) -> "xarray.DataTree":
     """Draw parameters and mock images from the prior.
 
@@ -157,6 +158,7 @@ def prior_predictive(
 
     if num_samples < 1:
         raise InputError(f"num_samples: expected at least 1, found {num_samples}")
+    check_against(observation, priors)
     key = source_key(seed, observation.name)
     drawn, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
     groups = {

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from .errors import DataWarning, InputError
+from .errors import DataWarning, InputError, shown
 from .files import replacing
 from .fitsimage import ImagePlane, celestial_wcs, read_plane
+from .slivers import Slivers, without_slivers
 from .units import ExposureUnit, exposure_unit, flux_unit
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.wcs import WCS
 
+_MOST_COUNTS = 2**31 - 1
+"""In a pixel: mocks and likelihood have 32-bit integers."""
+_LEAST_EXPOSURE, _MOST_EXPOSURE = 1e-25, 1e25
+"""The largest of a map, in any unit; products with what lies outside run over or under in single precision."""
+_FAR = 10**6
+"""The first pixel's distance from that of the full image."""
+_MOST_SIZE = 1000
+"""Of half a stamp that reaches beyond the image."""
 # FITS keywords of a stamp: the image coordinates of its first pixel in the image that it was cut from.
 _ORIGIN_KEYWORDS = ("STAMPX0", "STAMPY0")
 
@@ -41,6 +50,7 @@ class Observation:
         background_map: counts to be expected whatever the exposure, such as those of particles, or from a model of a
             cluster, shape (ny, nx) [count / pixel]; the model has them times `background_norm`. None where there is no
             such map. Made 0 where the exposure is 0.
+        slivers: what `read` took away for want of exposure; not counted in `left_out`.
 
     Raises:
         InputError: counts or exposure that are none; the message says what was expected and what was found.
@@ -56,6 +66,7 @@ class Observation:
     header: "fits.Header | None" = field(default=None, repr=False)
     left_out: int = field(default=0, repr=False)
     background_map: np.ndarray | None = field(default=None, repr=False)
+    slivers: Slivers = field(default=Slivers(), repr=False)
 
     def __post_init__(self) -> None:
         exposure = checked_exposure(self.exposure, "exposure").copy()
@@ -71,6 +82,16 @@ class Observation:
         if left_out:
             warnings.warn(f"counts: {left_out} counts on pixels without exposure: left out", DataWarning, 3)
 
+    def __repr__(self) -> str:
+        """One line: name, shape, place, counts and exposure."""
+        (ny, nx), (x, y) = self.shape, self.origin
+        sky = "no sky coordinates" if self.wcs is None else "with sky coordinates"
+        behind = "" if self.background_map is None else ", with a background map"
+        return (
+            f"Observation({self.name!r}, {nx} x {ny} pixels from x={x} y={y}, {self.counts.sum():,} counts, "
+            f"exposure up to {self.exposure.max():.5g} {self.exposure_unit}, {sky}{behind})"
+        )
+
     @classmethod
     def read(
         cls,
@@ -79,6 +100,7 @@ class Observation:
         *,
         exposure_unit: str | None = None,
         background_map: str | os.PathLike[str] | None = None,
+        min_exposure: float = 0.0,
     ) -> Self:
         """Read a counts image and its exposure map, and a background map where there is one.
 
@@ -86,10 +108,12 @@ class Observation:
             image, exposure: FITS files, compressed or not; `file.fits[NAME]` picks an HDU.
             exposure_unit: unit of the exposure map where the header does not say, for instance "s".
             background_map: FITS file of the counts to be expected in each pixel [count / pixel].
+            min_exposure: pixels with less than this share of the largest exposure in the 9 x 9 pixels around them are
+                taken for unexposed, and their counts left out; 0 keeps all. The commands have 0.25.
 
         Raises:
-            InputError: a file that cannot be read, counts that are no counts, an exposure map without any exposure, or
-                a map of another shape or on another WCS.
+            InputError: a file that cannot be read, counts that are no counts, an exposure map without any exposure, a
+                map of another shape or on another WCS, or a share that is none.
         """
         plane, exposed = read_plane(image), read_plane(exposure)
         _check_same_sky(plane, exposed)
@@ -99,12 +123,15 @@ class Observation:
         if np.ptp(checked) > 0 and np.array_equal(counts, checked):
             raise InputError(f"{exposed.label}: expected an exposure map, found the counts of {plane.label} again")
         missing = (checked > 0) & ~np.isfinite(np.asarray(plane.data, float))
+        if np.array_equal(missing, checked > 0):
+            raise InputError(f"{plane.label}: expected counts, found no value on any exposed pixel")
         if np.any(missing):
             warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 2)
             checked = checked_exposure(np.where(missing, 0.0, checked), exposed.label)
         if left_out:
             said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
             warnings.warn(said, DataWarning, 2)
+        counts, checked, slivers = without_slivers(counts, checked, min_exposure, plane.label)
         behind = None
         if background_map is not None:
             expected = read_plane(background_map)
@@ -123,6 +150,7 @@ class Observation:
             header=header,
             left_out=left_out,
             background_map=behind,
+            slivers=slivers,
         )
 
     @property
@@ -181,9 +209,12 @@ class Observation:
             InputError: a position that is no number, or a stamp without any exposure.
         """
         if not (np.isfinite(x) and np.isfinite(y)):
-            raise InputError(f"stamp: expected a position in pixels, found x={x}, y={y}")
+            raise InputError(f"stamp: expected a position in pixels, found x={x}, y={y}: none on this image's sky?")
         if half_size != int(half_size) or half_size < 0:
             raise InputError(f"half_size: expected a whole number of pixels ≥ 0, found {half_size}")
+        if half_size > max(*self.shape, _MOST_SIZE):
+            most = max(*self.shape, _MOST_SIZE)
+            raise InputError(f"half_size: expected at most {most} pixels, beyond the image, found {half_size:.6g}")
         left, low = int(np.floor(x + 0.5)) - int(half_size), int(np.floor(y + 0.5)) - int(half_size)
         size = 2 * int(half_size) + 1
         (ny, nx), (x_first, y_first) = self.shape, self.origin
@@ -213,6 +244,7 @@ class Observation:
             origin=(left, low),
             name=name,
             left_out=0,
+            slivers=Slivers(),
         )
 
     def stamp_header(self) -> "fits.Header":
@@ -225,7 +257,7 @@ class Observation:
         if self.wcs is not None:
             header.update(self.wcs.to_header(relax=True))
         _move_origin(header, self.origin)
-        header["OBJECT"] = self.name
+        header["OBJECT"] = self.name.encode("ascii", "replace").decode("ascii")  # FITS has no other characters
         return header
 
     def write(
@@ -264,6 +296,8 @@ def _move_origin(header: "fits.Header", origin: tuple[int, int], back: bool = Fa
         shift = (first - 1) if back else (1 - first)
         for name in (f"CRPIX{axis}", f"LTV{axis}", f"CRPIX{axis}L", f"CRPIX{axis}P"):
             if name in header:
+                if isinstance(header[name], str):
+                    raise InputError(f"{name}: expected a number, found {shown(header[name])}")
                 header[name] = header[name] + shift
         if back:
             header.remove(keyword)
@@ -276,8 +310,14 @@ def _origin_and_wcs(plane: ImagePlane) -> "tuple[tuple[int, int], fits.Header, W
     header = plane.header.copy()
     origin = (1, 1)
     if all(keyword in header for keyword in _ORIGIN_KEYWORDS):
-        origin = (int(header[_ORIGIN_KEYWORDS[0]]), int(header[_ORIGIN_KEYWORDS[1]]))
-        _move_origin(header, origin, back=True)
+        numbers = [header[keyword] for keyword in _ORIGIN_KEYWORDS]
+        if not all(isinstance(number, int) and abs(number) < _FAR for number in numbers):
+            raise InputError(f"{plane.label}: expected whole numbers in {', '.join(_ORIGIN_KEYWORDS)}, found {numbers}")
+        origin = numbers[0], numbers[1]
+        try:
+            _move_origin(header, origin, back=True)
+        except InputError as error:
+            raise InputError(f"{plane.label}: {error}") from error
     return origin, header, celestial_wcs(header)
 
 
@@ -330,6 +370,9 @@ def checked_exposure(values: object, label: str) -> np.ndarray:
         raise InputError(f"{label}: expected exposures that are finite and ≥ 0, found {_first(exposure, _bad)}")
     if not most > 0:
         raise InputError(f"{label}: expected an exposure map, found no pixel with any exposure")
+    if not _LEAST_EXPOSURE < most < _MOST_EXPOSURE:
+        wanted = f"a largest exposure between {_LEAST_EXPOSURE:g} and {_MOST_EXPOSURE:g}"
+        raise InputError(f"{label}: expected {wanted}, found {most:g}")
     return exposure
 
 
@@ -365,6 +408,9 @@ def _checked_counts(values: object, exposure: np.ndarray, label: str) -> tuple[n
         raise InputError(
             f"{label}: expected whole numbers of counts, found {found}; is it a rate map, or the exposure map?"
         )
+    if known.max() > _MOST_COUNTS:
+        found = _first(known, lambda image: image > _MOST_COUNTS)
+        raise InputError(f"{label}: expected at most {_MOST_COUNTS:,} counts in a pixel, found {found}")
     left_out = int(known[exposure == 0].sum())
     return np.where(exposure > 0, known, 0).astype(np.int64), left_out
 

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import jax
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import ArrayLike
+from scipy import special
 
-from .errors import InputError
+from .errors import InputError, shown
+from .files import read_bytes
+from .priorbounds import check_against, is_interval
 from .psf import PSF
 
 if TYPE_CHECKING:
@@ -75,10 +79,27 @@ ALL_SITES = SITES | EXTRA_SITES
 
 _EXTENDED_SITES = tuple(name for name in EXTRA_SITES if name.startswith("extended_"))
 """An extended source has all of these, or is not there."""
-_ABOVE = {"psf_slope": 1.0, "extended_beta": 0.5, "psf_width": 0.0, "extended_core": 0.0}
+ABOVE = {"psf_slope": 1.0, "extended_beta": 0.5, "psf_width": 0.0, "extended_core": 0.0}
 """What must be larger than this, or the light is infinite or has no extent."""
+_REACH, _LEAST_REACH = 6.0, 3.0
+"""How far from the place asked for a source may be, where nothing else is said, and at least [pixels]."""
+_POSITION_SD = 2.0
 _NEIGHBOUR_SITES = sum(site.plural for site in ALL_SITES.values())
-_CENTRE = re.compile(r"\s*cent(?:er|re)\s*(?:([+-])\s*([0-9.eE+-]+))?\s*")
+_CENTRE = re.compile(r"cent(?:er|re)(?: {0,9}([+-]) {0,9}([0-9.]+(?:[eE][+-]?[0-9]+)?))?")
+_MOST_BYTES, _LONGEST_LINE = 100_000, 1000
+"""Of a priors file and of its lines: TOML's keys of many parts take their time."""
+FAMILIES = (
+    "AsymmetricLaplace", "AsymmetricLaplaceQuantile", "Beta", "BetaProportion", "Cauchy", "Chi2", "Dagum",
+    "DoublyTruncatedPowerLaw", "Exponential", "Gamma", "Gompertz", "Gumbel", "HalfCauchy", "HalfNormal",
+    "InverseGamma", "Kumaraswamy", "Laplace", "Levy", "LogNormal", "LogUniform", "Logistic",
+    "LowerTruncatedPowerLaw", "Normal", "Pareto", "SoftLaplace", "StudentT", "TruncatedCauchy", "TruncatedNormal",
+    "Uniform", "Weibull",
+)  # fmt: skip
+"""NumPyro's distributions of one real number on an interval, made from numbers alone."""
+
+
+_TRUNCATED = (dist.LeftTruncatedDistribution, dist.RightTruncatedDistribution, dist.TwoSidedTruncatedDistribution)
+"""Those that are made from another distribution and not from numbers alone."""
 
 
 @jax.tree_util.register_pytree_node_class
@@ -114,30 +135,48 @@ class Priors(Mapping[str, Prior]):
 
     @classmethod
     def default(
-        cls, observation: "Observation", x: float | None = None, y: float | None = None, psf: PSF | None = None
+        cls,
+        observation: "Observation",
+        x: float | None = None,
+        y: float | None = None,
+        psf: PSF | None = None,
+        radius: float | None = None,
+        *,
+        neighbours: Sequence[tuple[float, float]] = (),
     ) -> Self:
         r"""Wide priors made from the exposure map and the position alone, never from the counts.
 
-        With t the median of the positive exposures in the image: x_pos, y_pos ~ Normal(x or y, 2 pixels);
+        With t the median of the positive exposures in the image: x_pos, y_pos ~ Normal(x or y, 2 pixels), cut off
+        6 pixels from it, so that the source asked for is the one that is found;
         flux ~ LogNormal(ln(30 / t), 2), that is 30 counts within a factor of 7 (68 %) or 50 (95 %);
         background ~ LogNormal(ln(0.1 / t), 1.5), 0.1 count per pixel within a factor of 4.5 (68 %) or 20 (95 %);
         psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %), or about the PSF's own typical width;
         where there is a background map, background_norm ~ LogNormal(0, 0.5), right within a factor of 1.6 (68 %).
+        Where there are m neighbours, their positions and fluxes have the source's priors, each about its own place:
+        distributions of batch shape (m,).
 
         Args:
             observation: the stamp or image.
             x, y: the position asked for [FITS image pixels]; by default the middle of the image.
             psf: the family of the PSF; by default a Gaussian.
+            radius: where to cut off the position's prior, in place of 6 pixels; at least 3 [pixels].
+            neighbours: (x, y) of each other source in the stamp, fitted jointly [FITS image pixels].
+
+        Raises:
+            InputError: a neighbour that is no pair of numbers.
         """
         centre = _position(observation, x, y)
+        reach = _REACH if radius is None or not radius > 0 else max(float(radius), _LEAST_REACH)
         width, spread = (1.5, 0.5) if psf is None else (float(psf.typical_width), psf.width_spread)
         typical = float(np.median(observation.exposure[observation.exposure > 0]))
         norm = {} if observation.background_map is None else {"background_norm": dist.LogNormal(0.0, 0.5)}
+        flux = math.log(30.0 / typical), 2.0
         return cls(
             **norm,
-            x_pos=dist.Normal(centre[0], 2.0),
-            y_pos=dist.Normal(centre[1], 2.0),
-            flux=dist.LogNormal(math.log(30.0 / typical), 2.0),
+            **_of_neighbours(neighbours, reach, flux),
+            x_pos=position_prior(centre[0], reach),
+            y_pos=position_prior(centre[1], reach),
+            flux=dist.LogNormal(*flux),
             background=dist.LogNormal(math.log(0.1 / typical), 1.5),
             psf_width=dist.LogNormal(math.log(width), spread) if spread else width,
         )
@@ -158,23 +197,18 @@ class Priors(Mapping[str, Prior]):
         "center", "center+1.5" and "center-1.5" stand for the position asked for.
 
         Raises:
-            InputError: the file cannot be read, or an entry is not understood; the message names it.
+            InputError: the file cannot be read, an entry is not understood, or a prior has nothing to do with the
+                image (see `check_against`); the message names it.
         """
-        try:
-            with open(path, "rb") as stream:
-                tables = tomllib.load(stream)
-        except FileNotFoundError as error:
-            raise InputError(f"{os.fspath(path)}: no such file") from error
-        except OSError as error:
-            raise InputError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{os.fspath(path)}: expected TOML: {error}") from error
+        tables = _read_tables(path)
         centre = dict(zip(("x_pos", "y_pos"), _position(observation, x, y), strict=True))
         try:
             priors = {name: _from_table(name, table, centre.get(name)) for name, table in tables.items()}
-            return cls.default(observation, x, y, psf).replace(**priors)
+            found = cls.default(observation, x, y, psf).replace(**priors)
+            check_against(observation, found, warn=False)
         except InputError as error:
             raise InputError(f"{os.fspath(path)}: {error}") from error
+        return found
 
     def replace(self, **priors: Prior) -> Self:
         """Return priors in which those given stand in place of these."""
@@ -201,11 +235,31 @@ class Priors(Mapping[str, Prior]):
             raise InputError("priors: expected at least one parameter with a distribution, found all fixed")
 
     def quantiles(self, name: str, probabilities: Sequence[float], draws: int = 20_000) -> np.ndarray:
-        """Quantiles of one parameter's prior, from draws that are always the same; a fixed value is all of them."""
+        """Quantiles of one parameter's prior; a fixed value is all of them.
+
+        Those of a normal or log-normal prior, or of one that knows its inverse distribution function, are exact; others
+        come from draws that are always the same. Their shape is that of the probabilities, with a last axis of m for m
+        neighbours.
+        """
         prior = self._priors[name]
         if not isinstance(prior, dist.Distribution):
-            return np.full(len(probabilities), prior, float)
-        return np.quantile(np.asarray(prior.sample(jax.random.key(0), (draws,))), probabilities)
+            return np.broadcast_to(np.asarray(prior, float), (len(probabilities), *np.shape(prior)))
+        each = np.reshape(np.asarray(probabilities, float), (-1, *(1,) * len(prior.batch_shape)))
+        if type(prior) in (dist.Normal, dist.LogNormal):
+            values = np.asarray(prior.loc) + np.asarray(prior.scale) * special.ndtri(each)
+            return np.exp(values) if isinstance(prior, dist.LogNormal) else values
+        if isinstance(prior, dist.TwoSidedTruncatedDistribution) and type(prior.base_dist) is dist.Normal:
+            loc, scale = np.asarray(prior.base_dist.loc), np.asarray(prior.base_dist.scale)
+            low, high = (special.ndtr((np.asarray(end) - loc) / scale) for end in (prior.low, prior.high))
+            return loc + scale * special.ndtri(low + (high - low) * each)
+        try:
+            return np.asarray(prior.icdf(each), float)
+        except NotImplementedError:
+            return np.quantile(np.asarray(prior.sample(jax.random.key(0), (draws,))), probabilities, axis=0)
+
+    def medians(self) -> dict[str, Any]:
+        """The median of each prior, or the value that it is fixed to; arrays of shape (m,) for m neighbours."""
+        return {name: self.quantiles(name, (0.5,))[0] for name in self}
 
     def describe(self) -> dict[str, str]:
         """Each prior in words that Python understands, such as "Normal(loc=271, scale=2)" or "1"."""
@@ -251,10 +305,49 @@ class Priors(Mapping[str, Prior]):
         return priors
 
 
+class TruncatedNormal(dist.TwoSidedTruncatedDistribution):
+    """A normal distribution with two bounds, whose normalisation is computed anew in each precision.
+
+    NumPyro keeps it on the object once it is computed: a session that goes from double to single precision would then
+    meet numbers of the other kind.
+    """
+
+    @property
+    def _tail_prob_at_low(self) -> Any:
+        return dist.TwoSidedTruncatedDistribution._tail_prob_at_low.wrapped(self)
+
+    @property
+    def _tail_prob_at_high(self) -> Any:
+        return dist.TwoSidedTruncatedDistribution._tail_prob_at_high.wrapped(self)
+
+    @property
+    def _log_diff_tail_probs(self) -> Any:
+        return dist.TwoSidedTruncatedDistribution._log_diff_tail_probs.wrapped(self)
+
+
+def position_prior(centre: ArrayLike, reach: ArrayLike) -> dist.Distribution:
+    """Return the default prior of a coordinate: normal, with a standard deviation of 2 pixels, and cut off.
+
+    Args:
+        centre: the coordinate asked for, or those of m neighbours [FITS image pixels].
+        reach: how far from it a source may be [pixels].
+    """
+    place, far = np.asarray(centre, float), np.broadcast_to(np.asarray(reach, float), np.shape(centre))
+    scale = np.full(place.shape, _POSITION_SD)
+    plain = [float(each) if each.ndim == 0 else each for each in (place, scale, place - far, place + far)]
+    return TruncatedNormal(dist.Normal(plain[0], plain[1]), plain[2], plain[3])
+
+
+_orders: dict[Any, tuple[int, ...]] = {}
+"""In which order the numbers of a distribution of each structure go to JAX."""
+
+
 def _flatten(prior: Prior) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     leaves, structure = jax.tree.flatten(prior)
-    names = list(_leaf_names(prior))
-    order = tuple(sorted(range(len(leaves)), key=names.__getitem__))
+    if structure not in _orders:
+        names = list(_leaf_names(prior))
+        _orders[structure] = tuple(sorted(range(len(leaves)), key=names.__getitem__))
+    order = _orders[structure]
     return tuple(leaves[place] for place in order), (structure, order)
 
 
@@ -276,8 +369,9 @@ def _parse(name: str, text: str) -> Prior:
     """Read one distribution, or one number, without running anything."""
     try:
         return _build(ast.parse(text, mode="eval").body)
-    except (SyntaxError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{name}: expected a distribution with numbers as its arguments, found {text!r}") from error
+    except (SyntaxError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
+        wanted = "expected a distribution with numbers as its arguments"
+        raise InputError(f"{name}: {wanted}, found {shown(text)}") from error
 
 
 def _build(node: ast.expr) -> Any:
@@ -289,6 +383,26 @@ def _build(node: ast.expr) -> Any:
     return float(ast.literal_eval(node))
 
 
+def _of_neighbours(
+    neighbours: Sequence[tuple[float, float]], reach: ArrayLike, flux: tuple[float, float]
+) -> dict[str, Prior]:
+    """Return the priors of m neighbours, of batch shape (m,), or none where there are none."""
+    if len(neighbours) == 0:
+        return {}
+    try:
+        places = np.array(neighbours, float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"neighbours: expected (x, y) of each, found {neighbours!r}") from error
+    if places.ndim != 2 or places.shape[1] != 2 or not np.isfinite(places).all():
+        raise InputError(f"neighbours: expected (x, y) of each, found {neighbours!r}")
+    ones = np.ones(len(places))
+    return {
+        "neighbour_x": position_prior(places[:, 0], reach),
+        "neighbour_y": position_prior(places[:, 1], reach),
+        "neighbour_flux": dist.LogNormal(flux[0] * ones, flux[1] * ones),
+    }
+
+
 def _position(observation: "Observation", x: float | None, y: float | None) -> tuple[float, float]:
     centre = observation.centre
     return (centre[0] if x is None else float(x)), (centre[1] if y is None else float(y))
@@ -296,15 +410,17 @@ def _position(observation: "Observation", x: float | None, y: float | None) -> t
 
 def _checked(site: Site, prior: Any) -> Prior:
     """Return a usable prior, or raise InputError that says what it should have been."""
+    if type(prior) is dist.TwoSidedTruncatedDistribution and type(prior.base_dist) is dist.Normal:
+        prior = TruncatedNormal(prior.base_dist, prior.low, prior.high)
     if isinstance(prior, dist.Distribution):
         if len(prior.batch_shape) != site.plural or prior.event_shape:
             raise InputError(f"{site.name}: expected a prior of {_numbers(site)}, found shape {prior.shape()}")
-        if prior.support is None or prior.support.is_discrete or isinstance(prior, dist.Delta):
+        if isinstance(prior, dist.Delta) or not is_interval(prior.support):
             raise InputError(
-                f"{site.name}: expected a continuous prior, or a plain number for a fixed value, "
-                f"found {type(prior).__name__}"
+                f"{site.name}: expected a continuous prior on an interval of numbers, or a plain number for a fixed "
+                f"value, found {type(prior).__name__}"
             )
-        least = _ABOVE.get(site.name, 0.0)
+        least = ABOVE.get(site.name, 0.0)
         if least and not np.all(np.asarray(getattr(prior.support, "lower_bound", 0.0)) >= least):
             raise InputError(
                 f"{site.name}: expected a prior on values > {least:g}, as TruncatedNormal(low={least + 0.1:g}), "
@@ -318,12 +434,12 @@ def _checked(site: Site, prior: Any) -> Prior:
         return prior
     if isinstance(prior, (bool, str, bytes)) or np.ndim(prior) != site.plural or not np.all(np.isreal(prior)):
         raise InputError(
-            f"{site.name}: expected a distribution or {_numbers(site).replace('one', 'a')}, found {prior!r}"
+            f"{site.name}: expected a distribution or {_numbers(site).replace('one', 'a')}, found {shown(prior)}"
         )
     value = np.asarray(prior, float)
-    above = site.name in _ABOVE and np.any(value <= _ABOVE[site.name])
+    above = site.name in ABOVE and np.any(value <= ABOVE[site.name])
     if not np.all(np.isfinite(value)) or above or (site.positive and np.any(value < 0)):
-        wanted = f"> {_ABOVE[site.name]:g}" if site.name in _ABOVE else "≥ 0" if site.positive else "finite"
+        wanted = f"> {ABOVE[site.name]:g}" if site.name in ABOVE else "≥ 0" if site.positive else "finite"
         raise InputError(f"{site.name}: expected a value {wanted}, found {_write(value)}")
     return value if site.plural else float(value)
 
@@ -348,8 +464,11 @@ def _is_positive(support: Any) -> bool:
 def _describe(prior: Any) -> str:
     if not isinstance(prior, dist.Distribution):
         return _write(prior)
+    if isinstance(prior, dist.TwoSidedTruncatedDistribution) and type(prior.base_dist) is dist.Normal:
+        numbers = {"loc": prior.base_dist.loc, "scale": prior.base_dist.scale, "low": prior.low, "high": prior.high}
+        return f"TruncatedNormal({', '.join(f'{name}={_write(value)}' for name, value in numbers.items())})"
     names = [name for name in prior.arg_constraints if name != "validate_args"]
-    base = [f"base_dist={_describe(prior.base_dist)}"] if hasattr(prior, "base_dist") and "loc" not in names else []
+    base = [f"base_dist={_describe(prior.base_dist)}"] if isinstance(prior, _TRUNCATED) else []
     return f"{type(prior).__name__}({', '.join(base + [f'{n}={_write(getattr(prior, n))}' for n in names])})"
 
 
@@ -360,31 +479,51 @@ def _write(value: Any) -> str:
     return f"[{', '.join(map(_write, value))}]"
 
 
+def _read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a TOML file that is neither large nor deep."""
+    label, content = os.fspath(path), read_bytes(path, _MOST_BYTES)
+    if any(len(line) > _LONGEST_LINE for line in content.splitlines()):
+        raise InputError(f"{label}: expected TOML with lines of at most {_LONGEST_LINE} characters, found a longer one")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise InputError(f"{label}: expected TOML: a table for each parameter, found arrays in arrays") from error
+    except ValueError as error:  # of TOML, of its characters, and of integers of thousands of digits
+        raise InputError(f"{label}: expected TOML: {error}") from error
+
+
 def _from_table(name: str, table: Any, centre: float | None) -> Prior:
     """Make a prior from its TOML table."""
     if name not in ALL_SITES or ALL_SITES[name].plural:
         names = [site.name for site in ALL_SITES.values() if not site.plural]
         raise InputError(f"[{name}]: expected a table named {', '.join(names)}")
     if not isinstance(table, dict) or ("dist" in table) == ("value" in table):
-        raise InputError(f'[{name}]: expected either dist = "..." with its arguments or value = ..., found {table}')
+        found = shown(table)
+        raise InputError(f'[{name}]: expected either dist = "..." with its arguments or value = ..., found {found}')
     arguments = {key: _number(name, key, entry, centre) for key, entry in table.items() if key != "dist"}
     if "value" in table:
         if len(table) > 1:
-            raise InputError(f"[{name}]: expected nothing beside value, found {', '.join(set(table) - {'value'})}")
+            others = ", ".join(shown(key).strip("'") for key in table if key != "value")
+            raise InputError(f"[{name}]: expected nothing beside value, found {others}")
         return arguments["value"]
-    family = getattr(dist, table["dist"], None) if isinstance(table["dist"], str) else None
-    if not callable(family) or table["dist"] not in dist.__all__ or not table["dist"][0].isupper():
-        raise InputError(f"[{name}]: expected the name of a NumPyro distribution, found dist = {table['dist']!r}")
+    if not isinstance(table["dist"], str) or table["dist"] not in dist.__all__ or not table["dist"][0].isupper():
+        found = shown(table["dist"])
+        raise InputError(f"[{name}]: expected the name of a NumPyro distribution, found dist = {found}")
+    if table["dist"] not in FAMILIES:
+        raise InputError(f"[{name}]: expected a continuous prior of one number, as Normal, found {table['dist']}")
     try:
-        return family(**arguments, validate_args=True)
-    except (TypeError, ValueError) as error:
+        return getattr(dist, table["dist"])(**arguments, validate_args=True)
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"[{name}]: {table['dist']} cannot be made: {str(error).split('__init__() ')[-1]}") from error
 
 
 def _number(name: str, key: str, entry: Any, centre: float | None) -> float:
-    if isinstance(entry, str) and centre is not None and (match := _CENTRE.fullmatch(entry)):
-        return centre + float(f"{match[1]}{match[2]}" if match[1] else 0)
-    if isinstance(entry, (int, float)) and not isinstance(entry, bool):
-        return float(entry)
+    try:
+        if isinstance(entry, str) and centre is not None and (match := _CENTRE.fullmatch(entry.strip())):
+            return centre + float(f"{match[1]}{match[2]}" if match[1] else 0)
+        if isinstance(entry, (int, float)) and not isinstance(entry, bool):
+            return float(entry)
+    except (ValueError, OverflowError):  # "center+1.2.3", or an integer beyond 1e308
+        pass
     also = ' or "center"' if centre is not None else ""
-    raise InputError(f"[{name}]: expected a number{also} for {key}, found {entry!r}")
+    raise InputError(f"[{name}]: expected a number{also} for {shown(key).strip(chr(39))}, found {shown(entry)}")

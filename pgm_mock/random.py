@@ -1,4 +1,8 @@
-"""Numbers that can be had again: from a seed and a source's own name, never from its place in a batch."""
+"""Numbers that can be had again: from a seed and a source's own name, never from its place in a batch.
+
+One rule holds for every function that takes a `seed`: it is 0 where none is given, so that the same call gives the same
+numbers; another whole number gives others; None lets the operating system choose, each time anew.
+"""
 
 import secrets
 import zlib

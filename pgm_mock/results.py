@@ -10,12 +10,15 @@ import numpy as np
 from .errors import InputError
 from .model import NEIGHBOURS, OBSERVED
 from .observation import Observation
-from .priors import ALL_SITES, EXTRA_SITES, SITES, Priors
+from .priors import ALL_SITES, EXTRA_SITES, Priors
+from .psf import PSF, parse_psf
 
 if TYPE_CHECKING:
     import xarray
 
 BACKGROUND_MAP = "background_map"
+PIXEL = "pixel"
+"""Dimension of the exposed pixels one after the other, where ArviZ wants a single one."""
 _NEIGHBOUR_DIMENSION = {name: [NEIGHBOURS] for name, site in EXTRA_SITES.items() if site.plural}
 _IMAGE_DIMENSIONS: dict[str, Any] = {name: ["y", "x"] for name in (OBSERVED, "exposure", BACKGROUND_MAP)}
 _PACKAGES = ("pgm-mock", "numpyro", "jax", "arviz", "astropy", "numpy")
@@ -79,7 +82,7 @@ def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
 
         wcs = WCS(attrs["wcs"])
     stamp = Observation(
-        counts=values(posterior, "observed_data", OBSERVED),
+        counts=_observed_image(posterior),
         exposure=values(posterior, "constant_data", "exposure"),
         origin=(int(attrs["origin"][0]), int(attrs["origin"][1])),
         wcs=wcs,
@@ -89,6 +92,35 @@ def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
         background_map=values(posterior, "constant_data", BACKGROUND_MAP) if BACKGROUND_MAP in constant else None,
     )
     return stamp, Priors.parse({name: str(attrs[f"prior_{name}"]) for name in ALL_SITES if f"prior_{name}" in attrs})
+
+
+def _observed_image(posterior: "xarray.DataTree") -> np.ndarray:
+    """The observed counts as an image (ny, nx), also where the tree has the exposed pixels one after the other."""
+    observed = posterior["observed_data"].to_dataset()[OBSERVED]
+    if PIXEL not in observed.dims:
+        return observed.values
+    exposed = values(posterior, "constant_data", "exposure") > 0
+    image = np.zeros(exposed.shape, int)
+    image[exposed] = observed.values
+    return image
+
+
+def psf_of(posterior: "xarray.DataTree", psf: PSF | None = None) -> PSF:
+    """Return the PSF that a posterior was computed with, as it records it; one that is given goes before.
+
+    Raises:
+        InputError: a posterior that records none, or one that cannot be read back: an own class, or an image that is
+            in no file any more.
+    """
+    if psf is not None:
+        return psf
+    described = str(posterior.attrs.get("psf", "none"))
+    try:
+        return parse_psf(described)
+    except InputError as error:
+        raise InputError(
+            f"psf: expected the posterior's PSF as psf=..., since it cannot be read back from {described!r}; found none"
+        ) from error
 
 
 def provenance() -> dict[str, str]:
@@ -134,9 +166,9 @@ def values(tree: "xarray.DataTree", group: str, name: str) -> np.ndarray:
     return tree[group].to_dataset()[name].values
 
 
-def posterior_means(posterior: "xarray.DataTree") -> dict[str, float]:
-    """The posterior mean of each parameter."""
-    return {name: float(np.mean(values(posterior, "posterior", name))) for name in SITES}
+def posterior_means(posterior: "xarray.DataTree") -> dict[str, Any]:
+    """The posterior mean of each parameter that the posterior has; arrays of shape (m,) for m neighbours."""
+    return {name: draws.mean(axis=0)[()] for name, draws in flat_draws(posterior).items()}
 
 
 def flat_draws(tree: "xarray.DataTree", group: str = "posterior") -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import InputError
+from .errors import DataWarning, InputError, shown
 
 # Spellings that astropy does not parse, and what they stand for.
 _SPELLINGS = {
@@ -20,6 +20,14 @@ _SPELLINGS = {
     "photons": "photon",
     "cm**2": "cm2",
 }
+_FAR = 5.0
+"""Factor by which max / EXPOSURE may differ from 1 before a unit is doubted."""
+_SHORTEST, _LONGEST = 1e-2, 1e9
+"""Exposures of telescopes [s]."""
+_USUAL = ("s", "ks", "Ms", "min", "h", "d")
+"""Units of time in which exposure maps come; others are doubted where no EXPOSURE confirms them."""
+_LONGEST_TEXT = 100
+"""Characters of a unit: astropy takes its time over long ones."""
 _SECONDS = "s"
 _AREA = "cm2"
 _AREA_SECONDS = "cm2 s ct / photon"
@@ -45,7 +53,9 @@ def exposure_unit(header: Mapping[str, Any], exposure: np.ndarray, given: str | 
     """Find the unit of an exposure map: the one given, else BUNIT, else the size of max / EXPOSURE.
 
     A map in seconds has max / EXPOSURE near 1 (XMM-Newton, eROSITA, Swift). Chandra's has values of an effective
-    area times time (hundreds of times EXPOSURE), or of an area alone, which is multiplied by EXPOSURE here.
+    area times time (hundreds of times EXPOSURE), or of an area alone, which is multiplied by EXPOSURE here. A unit of
+    time, given or from BUNIT, in which the map's largest value and EXPOSURE are more than a factor of 5 apart is taken
+    with a warning; an EXPOSURE that no telescope has is left out of account, with a warning too.
 
     Args:
         header: FITS header of the map.
@@ -55,25 +65,56 @@ def exposure_unit(header: Mapping[str, Any], exposure: np.ndarray, given: str | 
     Raises:
         InputError: `given` is no unit, or an area is met without an EXPOSURE keyword to multiply it by.
     """
-    seconds = header.get("EXPOSURE")
-    seconds = float(seconds) if isinstance(seconds, (int, float)) and seconds > 0 else None
+    seconds, most = _seconds(header), float(np.max(exposure))
     if given is not None:
         unit = _parse(given)
         if unit is None:
-            raise InputError(f"exposure_unit: expected a unit that astropy reads, such as 's', found {given!r}")
+            raise InputError(f"exposure_unit: expected a unit that astropy reads, such as 's', found {shown(given)}")
+        _doubt(unit, most, seconds, f"{given!r}, as given")
         return _in_time(unit, seconds, "as given", assumed=False)
     unit = _parse(header.get("BUNIT"))
     if unit is not None:
+        _doubt(unit, most, seconds, f"BUNIT = {header['BUNIT']!r}")
         return _in_time(unit, seconds, f"from BUNIT = {header['BUNIT']!r}", assumed=False)
     if seconds is None:
         return ExposureUnit(_SECONDS, 1.0, "assumed: neither BUNIT nor EXPOSURE says", True)
-    ratio = float(np.max(exposure)) / seconds
+    ratio = most / seconds
     said = f"assumed: max / EXPOSURE = {ratio:.3g}"
     if ratio > 5:
         return ExposureUnit(_AREA_SECONDS, 1.0, said, True)
-    if ratio < 0.1 and np.max(exposure) < 5000:
+    if ratio < 0.1 and most < 5000:
         return _in_time(_AREA, seconds, said, assumed=True)
     return ExposureUnit(_SECONDS, 1.0, said, True)
+
+
+def _seconds(header: Mapping[str, Any]) -> float | None:
+    """EXPOSURE [s], or None where it does not stand, or is no duration of an observation."""
+    seconds = header.get("EXPOSURE")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    if not _SHORTEST <= seconds <= _LONGEST:
+        said = f"EXPOSURE = {float(seconds):.3g} s: expected {_SHORTEST:g} to {_LONGEST:g}; it is left out of account"
+        warnings.warn(said, DataWarning, 3)
+        return None
+    return float(seconds)
+
+
+def _doubt(unit: str, most: float, seconds: float | None, told: str) -> None:
+    """Warn where a map's largest value, in a unit of time, is far from EXPOSURE, or is no time of an observation."""
+    from astropy import units
+
+    found = units.Unit(unit)
+    if not found.is_equivalent(units.s):
+        return
+    longest = most * float(found.to(units.s))
+    value = f"the map's largest value is {longest:.3g} s in {told}"
+    if seconds is not None and not seconds / _FAR <= longest <= seconds * _FAR:
+        wrong = f"but EXPOSURE is {seconds:.5g} s"
+    elif not _SHORTEST <= longest <= _LONGEST or (seconds is None and unit not in _USUAL):
+        wrong = f"expected {_SHORTEST:g} to {_LONGEST:g} s, in {' or '.join(_USUAL)}"
+    else:
+        return
+    warnings.warn(f"exposure unit: {value}, {wrong}: every flux depends on it", DataWarning, 4)
 
 
 def flux_unit(exposure: str) -> str:
@@ -87,7 +128,7 @@ def _parse(text: Any) -> str | None:
     """Return a unit of exposure as astropy writes it, or None where the text is none."""
     from astropy import units
 
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST_TEXT:
         return None
     spelled = " ".join(text.replace("*", " * ").replace("/", " / ").replace(" *  * ", "**").split())
     spelled = " ".join(_SPELLINGS.get(word, word) for word in spelled.split())
@@ -95,7 +136,9 @@ def _parse(text: Any) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", units.UnitsWarning)
             unit = units.Unit(spelled)
-    except ValueError:
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        return None
+    if not 0 < unit.scale < np.inf:
         return None
     counts_per_photon = units.ct / units.photon
     times = (units.s, units.s * units.cm**2, units.cm**2, units.s * units.cm**2 * counts_per_photon)

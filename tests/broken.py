@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from pgm_mock import GaussianPSF, Observation, Priors, StampPosterior, iter_fits
+from pgm_mock import GaussianPSF, Observation, Priors, StampPosterior
 from pgm_mock.counts import PoissonImage
+from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.posterior import FAILED
 
 Stamps, AllPriors = Iterable[Observation], Iterable[Priors]
@@ -36,7 +37,7 @@ class WithoutTotal(GaussianPSF):
 
 def changed(change: Callable[[Observation], Observation]) -> Callable[[Stamps, AllPriors], Iterator[StampPosterior]]:
     """Infer from stamps that were misread."""
-    return lambda stamps, priors: iter_fits(map(change, stamps), priors, method="importance")
+    return lambda stamps, priors: iter_posteriors(map(change, stamps), priors, method="importance")
 
 
 def exposure_ignored(stamp: Observation) -> Observation:
@@ -58,7 +59,7 @@ def wrong_units(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
     def other(one: Priors) -> Priors:
         return one.replace(flux=dist.LogNormal(one["flux"].loc + jnp.log(1000.0), one["flux"].scale))
 
-    return iter_fits(stamps, map(other, priors), method="importance")
+    return iter_posteriors(stamps, map(other, priors), method="importance")
 
 
 def without_total(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
@@ -70,14 +71,14 @@ def without_total(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]
 
     PoissonImage._log_prob_of_list = broken
     try:
-        yield from iter_fits(stamps, priors, method="importance", psf=WithoutTotal())
+        yield from iter_posteriors(stamps, priors, method="importance", psf=WithoutTotal())
     finally:
         PoissonImage._log_prob_of_list = sound
 
 
 def too_narrow(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
     """Every posterior 10 % narrower than it should be."""
-    for posterior in iter_fits(stamps, priors, method="importance"):
+    for posterior in iter_posteriors(stamps, priors, method="importance"):
         weights = np.exp(posterior.weighted["log_weight"])
         narrow = {}
         for name, values in posterior.weighted.items():
@@ -98,7 +99,7 @@ def prior_returned(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior
 
 def some_fail(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
     """Sound, but one in twenty posteriors is not there."""
-    for number, posterior in enumerate(iter_fits(stamps, priors, method="importance")):
+    for number, posterior in enumerate(iter_posteriors(stamps, priors, method="importance")):
         if number % 20:
             yield posterior
         else:
@@ -108,7 +109,7 @@ def some_fail(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
 
 def at_centres(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
     """The PSF sampled at pixel centres."""
-    return iter_fits(stamps, priors, method="importance", psf=AtCentres())
+    return iter_posteriors(stamps, priors, method="importance", psf=AtCentres())
 
 
 BROKEN = {

@@ -1,7 +1,14 @@
-"""Shared fixtures: the precision of the session, the real files where they are, and a small stamp."""
+"""Shared fixtures: the precision of the session, the real files where they are, and a small stamp.
+
+Most of what a test costs is compiling. Each program is compiled once in a session: the processes that run the tests,
+and those that the tests start, share one folder of compiled programs.
+"""
 
 import gc
 import os
+import shutil
+import tempfile
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -26,27 +33,57 @@ def real_folder() -> Path | None:
     return next((Path(c) for c in candidates if c and (Path(c) / IMAGE).exists()), None)
 
 
-@pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def pytest_configure(config):
+    """Share compiled programs among the processes of the session; compile the quick tests' without optimising."""
+    if "PGM_MOCK_TEST_CACHE" not in os.environ:
+        os.environ["PGM_MOCK_TEST_CACHE"] = tempfile.mkdtemp(prefix="pgm_mock_tests_")
+        config.add_cleanup(partial(shutil.rmtree, os.environ["PGM_MOCK_TEST_CACHE"], ignore_errors=True))
+    os.environ["XDG_CACHE_HOME"] = os.environ["PGM_MOCK_TEST_CACHE"]
+    os.environ.setdefault("MPLCONFIGDIR", mpl.get_cachedir())  # or each process lists the fonts anew
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled_folder())
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    use_compiled_folder()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if config.getoption("markexpr") == "not slow" and "xla_backend_optimization_level" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
+
+
+def compiled_folder() -> Path:
+    """Where the commands keep compiled programs, too."""
+    return Path(os.environ["PGM_MOCK_TEST_CACHE"]) / "pgm_mock" / "compiled"
+
+
+def use_compiled_folder() -> None:
+    if jax.config.jax_compilation_cache_dir != str(compiled_folder()):
+        jax.config.update("jax_compilation_cache_dir", str(compiled_folder()))
+        compilation_cache.reset_cache()
 
 
 @pytest.fixture(autouse=True)
-def commands_leave_nothing(cache_folder, monkeypatch):
-    """A command that runs in this process keeps compiled programs in a folder of the tests, and for itself alone."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_folder))
+def the_folder_is_used_again():
+    """A test may choose another folder for compiled programs, for itself alone."""
     yield
-    if jax.config.jax_compilation_cache_dir is not None:
-        jax.config.update("jax_compilation_cache_dir", None)
-        compilation_cache.reset_cache()
+    use_compiled_folder()
+
+
+def is_crowded() -> bool:
+    """Whether this process has a third of the memory maps that Linux allows, or 1 GB of memory."""
+    try:
+        with open("/proc/self/maps", "rb") as maps, open("/proc/self/statm", encoding="ascii") as pages:
+            return sum(1 for _ in maps) > 20_000 or int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") > 1e9
+    except OSError:  # not Linux
+        return True
 
 
 @pytest.fixture(autouse=True, scope="module")
 def programs_are_let_go():
-    """XLA aborts where a process has more memory maps than the system allows: each file compiles its own programs."""
+    """XLA aborts where a process has more memory maps than the system allows: those at hand are let go in time."""
     yield
-    program.forget()
-    gc.collect()
+    if is_crowded():
+        program.forget()
+        jax.clear_caches()  # those of the tests themselves
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

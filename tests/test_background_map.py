@@ -76,6 +76,7 @@ def test_log_probability_of_a_list_is_scipys(mapped, psf, bright):
     assert float(told.log_prob(list_counts(counts))) == pytest.approx(oracle, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_its_norm_alone_has_a_gamma_posterior(mapped):
     """Oracle: with all else fixed at nothing a Gamma prior stays one, of N more counts and the map's sum more rate."""
     counts = np.random.default_rng(3).poisson(0.8 * mapped.background_map)
@@ -116,6 +117,7 @@ def test_refit_is_best_fit(mapped, posterior):
         assert abs(found[name][0] - best[name]) < 0.05 * scale, name
 
 
+@pytest.mark.slow
 def test_a_map_like_the_exposure_moves_the_background_alone(stamp):
     """Oracle: invariance. A part of the uniform background that is called a map changes no limit and no detection."""
     bare = replace(stamp, name="shift")
@@ -129,6 +131,7 @@ def test_a_map_like_the_exposure_moves_the_background_alone(stamp):
     assert moved == pytest.approx(part, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [{"background_norm": 1.0}, {}], ids=["norm of 1", "no norm"])
 def test_a_map_of_part_of_the_source_lowers_its_limit_by_that_part(stamp, norm):
     """Oracle: invariance. A bright source whose light is a map in part has that much less flux, and limit."""
@@ -187,6 +190,7 @@ def test_a_norm_without_a_map_is_refused(stamp):
 
 
 class TestCatalogue:
+    @pytest.mark.slow
     def test_its_norm_is_a_column_and_another_map_another_catalogue(self, mapped, tmp_path):
         regions = [Region("a", 110.6, 61.2, 3.0)]
         options = {"half_size": 8, "num_replicates": 0, "gradient": False}

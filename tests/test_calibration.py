@@ -1,5 +1,7 @@
 """Calibration: its tests of uniformity against closed forms, and its power against broken inferences."""
 
+import arviz as az
+import jax
 import numpy as np
 import pytest
 import xarray
@@ -7,13 +9,14 @@ from scipy import stats
 
 from pgm_mock import InputError, calibrate, expected_counts
 from pgm_mock.calibration.ranks import ranks_of
+from pgm_mock.calibration.sbc import _identity
 from pgm_mock.calibration.uniformity import TESTS, ecdf_band, ecdf_p_value, points, uniformity
 from pgm_mock.calibration.verdict import add_tests
 from pgm_mock.cli import main
 from pgm_mock.inference.posterior import StampPosterior
 from pgm_mock.inference.unconstrained import Data
 from pgm_mock.plot import plot_calibration
-from pgm_mock.psf import GaussianPSF
+from pgm_mock.psf import GaussianPSF, ImagePSF, KingPSF
 from tests.broken import BROKEN
 from tests.test_grid import dense_log_likelihood
 
@@ -113,7 +116,8 @@ def test_coverage_and_words():
     assert "30 of 2000 posteriors failed" in missing.attrs["verdict"]
 
 
-def test_grids_and_resuming(stamp, priors, tmp_path):
+@pytest.mark.slow
+def test_grids_and_resuming(stamp, priors, tmp_path, monkeypatch):
     """Interrupted after 250 simulations and started again, a run ends with the same numbers; and it is sound."""
     forced = priors.replace(**{name: value for name, value in THETA.items() if name != "flux"})
     whole = calibrate(stamp, forced, num_simulations=300, method="grid", seed=3)
@@ -139,14 +143,57 @@ def test_grids_and_resuming(stamp, priors, tmp_path):
     finally:
         sbc.grid_fits = sound
     assert partial.exists()
-    with pytest.raises(InputError, match=r"partial\.npz: expected an unfinished calibration with these settings"):
-        calibrate(stamp, forced, num_simulations=300, method="grid", seed=4, resume=partial)
+    same = {"num_simulations": 300, "method": "grid", "seed": 3, "resume": partial}
+    began = r"partial\.npz: expected an unfinished calibration with these settings, found "
+    with pytest.raises(InputError, match=began + r"seed 3 \(now 4\)$"):
+        calibrate(stamp, forced, **(same | {"seed": 4}))
+    king = r"psf GaussianPSF \(now KingPSF\(slope=1\.4, typical_width=1\.5\)\), psf_crc32 0 \(now \d+\)$"
+    with pytest.raises(InputError, match=began + king):
+        calibrate(stamp, forced, psf=KingPSF(1.4), **same)
+    with jax.enable_x64(False), pytest.raises(InputError, match=began + r"double_precision 1 \(now 0\)$"):
+        calibrate(stamp, forced, **same)
+    versions = sbc.provenance()
+    monkeypatch.setattr(sbc, "provenance", lambda: versions | {"version_numpyro": "9.9"})
+    with pytest.raises(InputError, match=began + r"version_numpyro [\d.]+ \(now 9\.9\)$"):
+        calibrate(stamp, forced, **same)
+    monkeypatch.undo()
     again = calibrate(stamp, forced, num_simulations=300, method="grid", seed=3, resume=partial)
     assert not partial.exists()
     np.testing.assert_array_equal(again["rank"], whole["rank"])
     partial.write_text("nothing")
     with pytest.raises(InputError, match=r"partial\.npz: expected an unfinished calibration, found none"):
         calibrate(stamp, forced, num_simulations=300, method="grid", seed=3, resume=partial)
+
+
+def test_two_psf_images_of_one_name_are_two_psfs(stamp, priors):
+    """A file that was replaced since has the same description, but other arrays."""
+    images = [np.random.default_rng(number).random((9, 9)) for number in (1, 2)]
+    one, two = (ImagePSF.of(image / image.sum(), 1.0, source="psf.fits") for image in images)
+    identities = [_identity(stamp, priors, psf) for psf in (one, two, one)]
+    assert identities[0] == identities[2]
+    assert {name for name in identities[0] if identities[0][name] != identities[1][name]} == {"psf_crc32"}
+
+
+def test_an_inference_of_ones_own_may_give_trees(stamp, priors):
+    """Oracle: the same draws as a `StampPosterior`."""
+    rng = np.random.default_rng(8)
+    drawn = [{name: value * rng.normal(1.0, 0.1, (2, 60)) for name, value in THETA.items()} for _ in range(20)]
+    fixed = priors.replace(psf_width=THETA["psf_width"])
+
+    def trees(stamps, _):
+        for one, _stamp in zip(drawn, stamps, strict=True):
+            yield az.from_dict({"posterior": {name: one[name] for name in fixed.free}})
+
+    def records(stamps, _):
+        for one, observed in zip(drawn, stamps, strict=True):
+            whole = one | {"psf_width": np.full((2, 60), THETA["psf_width"])}
+            yield StampPosterior(observed, fixed, "own", whole, {}, {}, {}, {}, ())
+
+    one, two = (calibrate(stamp, fixed, num_simulations=20, inference=inference) for inference in (trees, records))
+    np.testing.assert_array_equal(one["rank"], two["rank"])
+    incomplete = lambda stamps, _: (az.from_dict({"posterior": {"flux": np.ones((1, 9))}}) for _ in stamps)  # noqa: E731
+    with pytest.raises(InputError, match=r"posterior: expected draws of x_pos.*; missing x_pos, y_pos, background"):
+        calibrate(stamp, fixed, num_simulations=20, inference=incomplete)
 
 
 def test_refusals(stamp, priors):

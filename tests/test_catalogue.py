@@ -6,7 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
+import weakref
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from astropy.units import Unit
 
 from pgm_mock import InputError, Observation, Region
 from pgm_mock.catalogue import Field, catalog, read_fields
-from pgm_mock.catalogue.measure import LIGHT, MODEL, NO_FIT, measure_all
+from pgm_mock.catalogue.measure import LIGHT, MODEL, NO_FIT, Measured, measure_all
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.catalogue.table import COLUMNS
 from pgm_mock.cli import main
@@ -24,7 +27,9 @@ from pgm_mock.demo import demo_field
 from pgm_mock.errors import DataWarning
 from pgm_mock.fieldmock import BetaModel, FieldSource, expected_field, mock_field, sources_of_table
 from pgm_mock.inference.methods import make_plan
+from pgm_mock.priors import ALL_SITES
 from pgm_mock.psf import GaussianPSF, KingPSF
+from pgm_mock.results import provenance
 
 QUICK = {"half_size": 8, "num_replicates": 0, "gradient": False}
 
@@ -46,7 +51,8 @@ def made(field, tmp_path_factory):
 
 
 def content(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("catalog.*") if path.suffix != ".json"}
+    files = [path for path in folder.glob("catalog.*") if path.suffix != ".json"]
+    return {path.name: path.read_bytes() for path in [*files, folder / "posteriors.nc"]}
 
 
 class TestTable:
@@ -59,6 +65,9 @@ class TestTable:
             "CTS": "ct",
             "BKG": "ct / (pix s)",
             "RADEC_ERR": "arcsec",
+            "EXP": "s",
+            "DIST_NN": "arcsec",
+            "OFFSET": "arcsec",
         }
         for name, unit in units.items():
             assert table[name].unit == Unit(unit), name
@@ -147,6 +156,7 @@ class TestBadSources:
         table = catalog(field._replace(regions=[Region("a", -50.0, 0.0, 1.0)]), tmp_path, **QUICK)
         assert list(table["FLAG"]) == [NO_FIT]
 
+    @pytest.mark.slow
     def test_most_light_outside_is_flagged(self, field, tmp_path):
         """A source on the rim of the exposed area."""
         edge = int(np.flatnonzero(field.observation.exposure[323] > 0)[0]) + 1
@@ -171,6 +181,13 @@ class TestBadSources:
             catalog(field, tmp_path / "new", **options)
         assert not (tmp_path / "new").exists()
 
+    @pytest.mark.parametrize(("names", "number"), [(("a", "b", "a"), 3), (("", "b"), 1)])
+    def test_several_fields_have_a_name_each(self, field, names, number):
+        with pytest.raises(
+            InputError, match=f"expected a name for each .*, found '{names[number - 1]}' for field {number}"
+        ):
+            sources_of([field._replace(name=name) for name in names], Settings())
+
     def test_names_that_stand_twice_are_refused(self, field, tmp_path):
         with pytest.raises(InputError, match="expected each name once, found '1' twice"):
             catalog(field._replace(regions=field.regions[:1] * 2), tmp_path, **QUICK)
@@ -190,6 +207,7 @@ class TestNeighbours:
         np.testing.assert_array_equal(stamp.exposure[~inside], whole["17"].exposure[~inside])
         assert stamp.counts[inside].sum() == 0
 
+    @pytest.mark.slow
     def test_a_joint_fit_gives_the_flux_that_a_bright_neighbour_hides(self, tmp_path):
         """Oracle: the truth of the mock; with the neighbour ignored the fit goes to the neighbour."""
         exposure = np.full((81, 81), 20_000.0)
@@ -226,13 +244,25 @@ class TestSurvival:
     def test_other_input_does_not_mix_with_what_is_there(self, field, tmp_path):
         catalog(field, tmp_path, **QUICK)
         before = content(tmp_path)
-        for options in (QUICK | {"half_size": 9}, QUICK | {"seed": 1}):
-            with pytest.raises(InputError, match="expected a new folder, or one with a catalogue of the same files"):
-                catalog(field, tmp_path, **options)
+        expected = "expected a new folder, or one with a catalogue of the same files"
         other = field._replace(regions=field.regions[:2])
-        with pytest.raises(InputError, match="found one of others"):
-            catalog(other, tmp_path, **QUICK)
+        counts = field.observation.counts.copy()
+        counts[300, 300] += 1
+        changed = field._replace(observation=replace(field.observation, counts=counts))
+        for given, options, told in (
+            (field, QUICK | {"half_size": 9}, "half_size 8, now 9"),
+            (field, QUICK | {"seed": 1, "num_draws": 3000}, "num_draws 2500, now 3000; seed 0, now 1"),
+            (other, QUICK, "regions crc32 [0-9a-f]{8}, now crc32 [0-9a-f]{8}"),
+            (changed, QUICK, "images crc32 [0-9a-f]{8}, now crc32 [0-9a-f]{8}"),
+        ):
+            with pytest.raises(InputError, match=f"{expected}.* found one of others: {told}$"):
+                catalog(given, tmp_path, **options)
         assert content(tmp_path) == before
+
+    def test_a_manifest_of_something_else_is_refused(self, field, tmp_path):
+        (tmp_path / "catalog.json").write_text("[1]")
+        with pytest.raises(InputError, match=r"found one of others: catalog.json holds no settings"):
+            catalog(field, tmp_path, **QUICK)
 
     def test_a_source_has_the_same_numbers_alone_and_in_the_field(self, field, tmp_path):
         whole = catalog(field, tmp_path / "whole", **QUICK)
@@ -261,6 +291,117 @@ class TestSurvival:
         assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["000000.npz"]
 
 
+def made_up(sources, lengths=(2500,), **_):
+    """Rows, draws and images as a fit would give them, from a generator in place of a sampler."""
+    found = []
+    for source in sources:
+        rng = np.random.default_rng(int(source.x * 1000))
+        number = lengths[int(source.x) % len(lengths)]
+        names = ("x_pos", "y_pos", "flux", "background", "psf_width", "background_dx")
+        draws = {name: rng.standard_normal(number).astype(np.float32) for name in names if number}
+        row = {"ID": source.name, "FIELD": source.field, "X_ASKED": source.x, "Y_ASKED": source.y}
+        row |= {"METHOD": "made up" if number else "none", "FLAG": int(rng.integers(0, 2)), "MEANING": '"so", so'}
+        row |= {"FLUX": float(rng.uniform()), "X_IMA": source.x}
+        images = np.stack([source.stamp.counts, source.stamp.counts, source.stamp.exposure]).astype(np.float32)
+        found.append(Measured(row, draws, images if number else None))
+    return found
+
+
+class TestManySources:
+    """A catalogue holds a chunk at a time, and ends with the files that it would have from all at once."""
+
+    @pytest.fixture
+    def many(self, field):
+        rng = np.random.default_rng(0)
+        places = rng.uniform(300, 360, (256, 2))
+        return field._replace(regions=[Region(str(n), *map(float, place), 4.0) for n, place in enumerate(places)])
+
+    def test_stamps_are_cut_when_their_chunk_is_due(self, many, tmp_path, monkeypatch):
+        alive = weakref.WeakSet()
+        most = []
+
+        def watched(sources, **_):
+            alive.update(sources)
+            most.append(len(alive))
+            return made_up(sources)
+
+        monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", watched)
+        catalog(many, tmp_path, chunk_size=16, neighbours="ignore", **QUICK)
+        assert len(most) == 16
+        assert max(most) <= 17
+
+    def test_memory_does_not_grow_with_draws_and_images(self, many, tmp_path, monkeypatch):
+        """Oracle: a source has 60 kB of draws and 20 kB of images; a row of the table and of the page may stay."""
+        monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", made_up)
+        monkeypatch.setattr("pgm_mock.catalogue.outputs.MOST_IMAGES", 5)
+        monkeypatch.setattr("pgm_mock.catalogue.outputs.field_picture", lambda *_: None)
+        peaks = []
+        for number in (32, 32, 256):  # the first call loads modules
+            few = many._replace(regions=many.regions[:number])
+            tracemalloc.start()
+            catalog(few, tmp_path / str(len(peaks)), chunk_size=16, num_replicates=0, neighbours="ignore")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert (peaks[2] - peaks[1]) / (256 - 32) < 8_000
+
+    @pytest.mark.parametrize("harm", ["one bit", "another chunk's results"])
+    def test_a_chunk_is_kept_if_it_is_this_one_to_the_last_bit(self, many, tmp_path, monkeypatch, harm):
+        monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", made_up)
+        few = many._replace(regions=many.regions[:8])
+        catalog(few, tmp_path, chunk_size=2, neighbours="ignore", **QUICK)
+        before = content(tmp_path)
+        first, second = (tmp_path / "chunks" / f"00000{number}.npz" for number in (0, 1))
+        data = bytearray(first.read_bytes() if harm != "one bit" else second.read_bytes())
+        if harm == "one bit":
+            data[len(data) // 2] ^= 1
+        second.write_bytes(data)
+        with pytest.warns(DataWarning, match="000001.npz: damaged, computed anew"):
+            catalog(few, tmp_path, chunk_size=2, neighbours="ignore", **QUICK)
+        assert content(tmp_path) == before
+
+    def test_posteriors_are_the_draws_whatever_their_numbers(self, many, tmp_path, monkeypatch):
+        """Oracle: the draws that were handed over; some sources have 40, some 100, some no fit."""
+        import xarray
+
+        lengths = (40, 100, 0)
+        monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", partial(made_up, lengths=lengths))
+        catalog(many, tmp_path, chunk_size=100, neighbours="ignore", **QUICK)
+        handed = made_up(sources_of([many], Settings(half_size=8, neighbours="ignore")), lengths)
+        with xarray.open_datatree(tmp_path / "posteriors.nc", engine="h5netcdf") as tree:
+            assert tree.attrs == provenance()
+            posterior = tree["posterior"].to_dataset().load()
+        assert posterior.sizes == {"chain": 1, "draw": 40, "source": 256}
+        assert posterior["flux"].dtype == np.float32
+        assert posterior["psf_width"].attrs == {"units": "pixel", "long_name": ALL_SITES["psf_width"].meaning}
+        for number, one in enumerate(handed):
+            own = posterior.sel(source=one.row["ID"], chain=0)
+            expected = one.draws.get("flux", np.full(40, np.nan))
+            chosen = np.linspace(0, len(expected) - 1, 40).astype(int)
+            np.testing.assert_array_equal(own["flux"], expected[chosen], err_msg=str(number))
+
+    def test_a_long_table_is_written_in_blocks_as_astropy_writes_it_at_once(self, many, tmp_path, monkeypatch):
+        monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", made_up)
+        monkeypatch.setattr("pgm_mock.catalogue.outputs._ROWS_AT_ONCE", 100)
+        table = catalog(many, tmp_path, neighbours="ignore", **QUICK)
+        table.write(tmp_path / "whole.ecsv")
+        assert (tmp_path / "catalog.ecsv").read_bytes() == (tmp_path / "whole.ecsv").read_bytes()
+
+    def test_the_page_of_many_shows_flagged_ones_first_and_says_so(self, many, tmp_path, monkeypatch):
+        monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", made_up)
+        monkeypatch.setattr("pgm_mock.catalogue.outputs._MOST_ROWS", 200)
+        monkeypatch.setattr("pgm_mock.catalogue.outputs.MOST_IMAGES", 50)
+        monkeypatch.setattr("pgm_mock.catalogue.page.page.MOST_IMAGES", 50)
+        table = catalog(many, tmp_path, neighbours="ignore", **QUICK)
+        page = (tmp_path / "catalog.html").read_text()
+        flagged = int((table["FLAG"] > 0).sum())
+        assert f"<p>256 sources, {flagged} flagged, 0 without a fit</p>" in page
+        assert "200 of 256 sources are on this page, flagged ones first" in page
+        assert page.count('<tr id="row-') == 200
+        assert page.count('<tr id="row-') - page.count(' class="flagged"><th scope="row"') == 200 - flagged
+        assert page.count("<article") == page.count('alt="observed"') == 50
+
+
+@pytest.mark.slow
 def test_sources_that_a_gpu_fits_together_get_the_same_numbers(field, monkeypatch):
     """Oracle: the CPU's, one by one. King profiles of their own, and one with a neighbour, as jobs of other kinds."""
     psfs = [KingPSF(1.5, 1.1), KingPSF(1.6, 1.2), KingPSF(1.5, 1.1)]
@@ -363,6 +504,33 @@ class TestCommand:
         ):
             read_fields(tmp_path / "survey.txt")
 
+    def test_a_survey_keeps_one_field_and_says_once_what_is_odd(self, field, tmp_path, monkeypatch):
+        """Oracle: the fields as they were written; reading is counted."""
+        counts = field.observation.counts.copy()
+        counts[field.observation.exposure == 0] = 1
+        for name in ("a", "b"):
+            field.observation.write(tmp_path / f"{name}.fits", tmp_path / f"{name}_exposure.fits")
+        header = fits.getheader(tmp_path / "b.fits")
+        fits.PrimaryHDU(counts, header).writeto(tmp_path / "b.fits", overwrite=True)
+        (tmp_path / "list.txt").write_text("10 20 3\n")
+        (tmp_path / "survey.txt").write_text("a.fits a_exposure.fits list.txt\nb.fits b_exposure.fits list.txt\n")
+        read = []
+        monkeypatch.setattr(
+            Observation, "read", lambda *a, _read=Observation.read, **o: read.append(a) or _read(*a, **o)
+        )
+        survey = read_fields(tmp_path / "survey.txt")
+        assert (len(survey), len(read)) == (2, 0)
+        with pytest.warns(DataWarning, match="on pixels without exposure"):
+            assert [one.name for one in survey] == ["a", "b"]
+        assert survey[1].regions == [Region("1", 10.0, 20.0, 3.0)]
+        assert len(read) == 2
+        np.testing.assert_array_equal(survey[0].observation.counts, field.observation.counts)
+        np.testing.assert_array_equal(survey[-1].observation.counts, field.observation.counts)
+        assert len(read) == 4
+        alive = weakref.ref(survey[0].observation)
+        assert [one.name for one in survey[1:]] == ["b"]
+        assert alive() is None
+
     def test_chandra_units_reach_the_last_column(self, field, tmp_path):
         """An exposure map in cm2 s ct / photon: fluxes in photon / (cm2 s)."""
         observation = field.observation
@@ -389,7 +557,7 @@ raise SystemExit(main(["catalog", "image.fits", "exposure.fits", "--regions", "s
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_it_ends_with_the_same_bytes(field, tmp_path, cache_folder):
+def test_killed_twenty_times_it_ends_with_the_same_bytes(field, tmp_path):
     """SIGKILL at random moments; what is finished stays, and the last run ends with the table of an unbroken one."""
     field.observation.write(tmp_path / "image.fits", tmp_path / "exposure.fits")
     regions = demo_field().regions

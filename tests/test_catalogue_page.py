@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,14 +14,22 @@ from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable
 from astropy.time import Time
 from astropy.utils.masked import Masked
+from astropy.wcs import WCS
 from matplotlib import colormaps
+from matplotlib.colors import to_rgba
 from matplotlib.image import imread
+from matplotlib.text import Text
 
-from pgm_mock import InputError
+from pgm_mock import InputError, Region
+from pgm_mock.catalogue import Field
 from pgm_mock.catalogue.page import Thumbnail, catalogue_page
+from pgm_mock.catalogue.picture import FLAGGED, SOUND, field_picture, thumbnails
+from pgm_mock.plot.smooth import smoothed_significance, smoothing_width
+from pgm_mock.psf import GaussianPSF, KingPSF, MoffatPSF, describe_psf
 
 NASTY = "<b>&\"'</b>"
 GREY = 150 / 255
+FITTED = ["observed", "model", "residual", "smoothed residual"]
 VOID = {"meta", "link", "img", "br", "input", "wbr"}
 
 
@@ -124,7 +133,7 @@ def test_a_row_and_a_strip_a_source(number):
     thumbnails = {name: thumbnail() for name in table["ID"][:3]}
     found = read(table, thumbnails)
     assert len(found.rows) == len(found.strips) == number
-    assert len(found.images) == 3 * len(thumbnails) + 2
+    assert len(found.images) == 4 * len(thumbnails) + 2
     told = {0: "0 sources, 0 flagged, 0 ", 1: "1 source, 0 flagged, 0 ", 5: "5 sources, 2 flagged, 2 "}
     assert told[number] + "without a fit" in found.text
 
@@ -223,7 +232,7 @@ def test_heads_have_units_and_descriptions():
     assert heads["RATE ct s⁻¹"] == "count rate\n− to 16 %\n+ to 84 %"
     assert heads["ODD ct/keV/nonsense"] is None
     assert heads["ANGLE °"] is None
-    assert list(heads) == ["ID", "RATE ct s⁻¹", "ODD ct/keV/nonsense", "ANGLE °", "FLAG", "MEANING"]
+    assert list(heads) == ["ID", "FLAG", "MEANING", "RATE ct s⁻¹", "ODD ct/keV/nonsense", "ANGLE °"]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +269,7 @@ def test_errors_decide_the_digits(value, lower, upper, told):
 def test_errors_in_another_unit_stay_columns_of_their_own():
     one = [1.0]
     apart = read(table_of(flags=(0,), A=one * u.deg, A_LOWERR=one * u.arcsec, A_UPERR=one * u.arcsec))
-    assert [text for text, _ in apart.heads] == ["ID", "A °", "A_LOWERR ″", "A_UPERR ″", "FLAG", "MEANING"]
+    assert [text for text, _ in apart.heads] == ["ID", "FLAG", "MEANING", "A °", "A_LOWERR ″", "A_UPERR ″"]
 
 
 @pytest.mark.parametrize(
@@ -292,6 +301,8 @@ def test_images_are_png_files_of_the_right_size_and_colours():
     exposed = np.array([[False, True, True], [True, True, True]])
     found = read(table_of(flags=(0,)), {"S1": Thumbnail(observed, model, exposed)})
     images = {name: pixels(png) for name, png in found.images[2:]}
+    smooth = images.pop("smoothed residual")
+    assert (np.abs(smooth - GREY) < 1e-6).all(axis=2).tolist() == [[True, False, False], [False, True, False]]
     viridis, diverging = colormaps["viridis"], colormaps["RdBu_r"]
     assert {name: image.shape for name, image in images.items()} == dict.fromkeys(
         ("observed", "model", "residual"), (2, 3, 3)
@@ -310,7 +321,7 @@ def test_images_are_png_files_of_the_right_size_and_colours():
 
 def test_residuals_below_the_model_are_blue():
     images = Thumbnail(np.array([[0, 12]]), np.array([[100.0, 16.0]]), np.ones((1, 2), bool))
-    (_, png) = read(table_of(flags=(0,)), {"S1": images}).images[-1]
+    (_, png) = read(table_of(flags=(0,)), {"S1": images}).images[-2]
     expected = [colormaps["RdBu_r"](value)[:3] for value in (0.0, 0.4)]
     np.testing.assert_allclose(pixels(png)[0], expected, atol=0.015)
 
@@ -326,9 +337,118 @@ def test_without_a_fit_there_is_the_observed_image_alone():
     }
     found = read(table_of(), thumbnails)
     assert "5 sources, 2 flagged, 4 without a fit" in found.text
-    assert [name for name, _ in found.images[2:]] == ["observed"] * 2 + ["observed", "model", "residual", "observed"]
+    assert [name for name, _ in found.images[2:]] == [*["observed"] * 3, *FITTED[1:], "observed"]
     assert ["no images" in text for text, _ in found.strips] == [False, False, False, False, True]
     assert np.all(np.abs(pixels(found.images[3][1]) - GREY) < 1e-6)
+
+
+def test_smoothed_residuals_are_those_of_the_pictures():
+    """Oracle: the function that the fit's own picture has, drawn with Matplotlib's colours."""
+    images = thumbnail(shape=(9, 9))
+    images = images._replace(model=np.full((9, 9), 0.4))
+    width = smoothing_width(images.model, images.exposed)
+    smooth = smoothed_significance(images.observed, images.model, images.exposed, width)
+    found = read(table_of(flags=(0,)), {"S1": images})
+    shown = pixels(found.images[-1][1])[images.exposed]
+    expected = colormaps["RdBu_r"](np.clip(smooth / 10 + 0.5, 0, 1))[images.exposed][:, :3]
+    np.testing.assert_allclose(shown, expected, atol=0.015)
+    assert f"σ = {width:g} pixel" in found.text.replace("\xa0", " ")
+
+
+def test_places_and_a_scale_bar_are_marked_on_the_images():
+    """Closed form: an SVG's y goes down, its first pixel is centred on 0; 30 arcsec are 7.5 pixels of 4 arcsec."""
+    images = thumbnail(shape=(41, 41))._replace(asked=(20.0, 20.0), found=(22.5, 10.0), pixel=4.0)
+    text = page(table_of(flags=(0,)), {"S1": images})
+    stamps = re.findall(r'<div class="stamp"><img[^>]*><svg viewBox="([^"]*)"[^>]*>(.*?)</svg>', text)
+    assert [box for box, _ in stamps] == ["-.5 -.5 41 41"] * 4
+    for _, drawn in stamps:
+        (ring,) = re.findall(r'd="M([\d.-]+) ([\d.-]+)a([\d.-]+)', drawn)
+        (across, down) = (
+            re.findall(r"M([\d.-]+) ([\d.-]+)[hv]([\d.-]+)m", drawn)[0],
+            re.findall(r"M([\d.-]+) ([\d.-]+)v([\d.-]+)", drawn)[0],
+        )
+        x, y, radius = map(float, ring)
+        assert (x + radius, y) == pytest.approx((20.0, 20.0), abs=0.02)
+        assert (float(down[0]), float(across[1])) == pytest.approx((22.5, 30.0), abs=0.02)
+    assert ["30″" in drawn for _, drawn in stamps] == [True, False, False, False]
+    assert re.search(r"h7\.50", stamps[0][1])
+    told = read(table_of(flags=(0,)), {"S1": images}).text
+    for words in ("place asked for", "place found", "blue: fewer counts than the model, red: more"):
+        assert words in told
+
+
+def test_without_places_and_sky_nothing_is_drawn_over_the_images():
+    assert '<div class="stamp"><img' in page(table_of(), {"S1": thumbnail()})
+    assert 'viewBox="-.5' not in page(table_of(), {"S1": thumbnail()})
+
+
+@pytest.mark.parametrize(
+    ("psf", "words"),
+    [
+        (GaussianPSF(), "Gaussian"),
+        (KingPSF(slope=1.3942, typical_width=1.0821), "King profile, slope 1.39, core radius of some 1.08 pixel"),
+        (
+            MoffatPSF(slope=2.5, typical_width=3.0),
+            "Moffat profile, slope 2.5, full width at half maximum of some 3 pixel",
+        ),
+        ("ImagePSF(psf.fits; sampling=0.25)", "image of the PSF, psf.fits"),
+        ("MyOwnPSF", "MyOwnPSF"),
+    ],
+)
+def test_names_of_classes_are_put_into_words(psf, words):
+    described = psf if isinstance(psf, str) else describe_psf(psf)
+    found = read(table_of(flags=(0,), PSF=[described]))
+    assert [text for text, _ in found.column("PSF")] == [words]
+
+
+def test_names_flags_and_what_they_mean_are_first():
+    found = read(table_of(RATE=np.ones(5), CTS=np.ones(5)))
+    assert [text for text, _ in found.heads] == ["ID", "FLAG", "MEANING", "RATE", "CTS"]
+
+
+@pytest.fixture
+def field(stamp):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ["RA---TAN", "DEC--TAN"], [210.26, -2.88], [110.0, 60.0]
+    wcs.wcs.cdelt = [-4 / 3600, 4 / 3600]
+    return Field(replace(stamp, wcs=wcs), [Region("a", 110.0, 60.0, 3.0), Region("b", 105.0, 67.0, np.nan)])
+
+
+def test_the_field_has_sky_axes_and_a_legend(field, monkeypatch):
+    """A circle in the colour of the flag about each place asked for, a cross at each place found."""
+    from matplotlib.figure import Figure
+
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **how: (drawn.append(self), save(self, *args, **how)))
+    table = QTable(
+        {"ID": ["a", "b"], "FLAG": [0, 2], "X_IMA": [110.5, np.nan] * u.pix, "Y_IMA": [60.5, np.nan] * u.pix}
+    )
+    png = field_picture(table, field)
+    border = pixels(png)
+    for edge in (border[0], border[-1], border[:, 0], border[:, -1]):
+        assert (edge == 1).all()  # no label is cut
+    (figure,) = drawn
+    written = {text.get_text() for text in figure.findobj(Text)}
+    assert [coordinate.get_axislabel() for coordinate in figure.axes[0].coords] == ["right ascension", "declination"]
+    assert {"a", "b", "source asked for, flagged", "place found"} <= written
+    (axes,) = figure.axes
+    assert [circle.center for circle in axes.patches] == [(110.0, 60.0), (105.0, 67.0)]
+    assert [circle.get_edgecolor() for circle in axes.patches] == [to_rgba(SOUND), to_rgba(FLAGGED)]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines] == [(110.5, 60.5)]
+
+
+def test_the_places_of_a_source_are_those_of_its_row():
+    """A stamp of 5 x 5 pixels about (110.4, 60.6) begins at pixel (108, 59)."""
+    images = np.ones((3, 5, 5), np.float32)
+    pixels = {"X_ASKED": [110.4, 110.4], "Y_ASKED": [60.6, 60.6], "X_IMA": [109.0, np.nan], "Y_IMA": [62.5, np.nan]}
+    table = QTable({"ID": ["a", "b"]} | {name: values * u.pix for name, values in pixels.items()})
+    found = dict(thumbnails(table, [(0, images), (1, images)], 4.0))
+    assert found["a"].asked == pytest.approx((2.4, 1.6))
+    assert found["a"].found == pytest.approx((1.0, 3.5))
+    assert found["b"].found is None
+    assert found["a"].pixel == pytest.approx(4.0)
+    assert dict(thumbnails(table, [(0, images)], None)).keys() == {"a"}
 
 
 def test_the_field_is_there_as_given():
@@ -434,14 +554,14 @@ def test_sorting_and_filtering_in_a_browser(browser, tmp_path):
     assert (shown(), sorting()) == (list(range(12)), {})
     known, missing = np.flatnonzero(~np.isnan(rates)), [1, 5]
     rising = known[np.argsort(rates[known])].tolist()
-    heads[1].click()
-    assert (shown(), sorting()) == (rising + missing, {1: "ascending"})
-    heads[1].send_keys(Keys.ENTER)
-    assert (shown(), sorting()) == (rising[::-1] + missing, {1: "descending"})
+    heads[3].click()
+    assert (shown(), sorting()) == (rising + missing, {3: "ascending"})
+    heads[3].send_keys(Keys.ENTER)
+    assert (shown(), sorting()) == (rising[::-1] + missing, {3: "descending"})
     heads[0].send_keys(Keys.SPACE)
     assert (shown(), sorting()) == (list(range(12)), {0: "ascending"})  # S10 after S9
-    heads[2].click()
-    assert (shown(), sorting()) == ([1, 4, 7, 11, 2, 5, 8, 0, 3, 6, 10, 9], {2: "ascending"})
+    heads[4].click()
+    assert (shown(), sorting()) == ([1, 4, 7, 11, 2, 5, 8, 0, 3, 6, 10, 9], {4: "ascending"})
 
     words, flagged = browser.find_element("id", "words"), browser.find_element("id", "flagged")
     words.send_keys("Second S -0.2")  # the page has a true minus
@@ -456,5 +576,5 @@ def test_sorting_and_filtering_in_a_browser(browser, tmp_path):
     browser.find_element("css selector", "tbody tr:not([hidden]) a").click()
     assert browser.execute_script("return document.querySelector(':target').id") == "source-3"
     loaded = "return [...document.images].map(image => [image.naturalWidth, image.naturalHeight])"
-    assert browser.execute_script(loaded) == [[128, 1]] * 2 + [[7, 5]] * 6
+    assert browser.execute_script(loaded) == [[128, 1]] * 2 + [[7, 5]] * 8
     assert browser.get_log("browser") == []

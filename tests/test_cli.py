@@ -3,9 +3,11 @@
 import functools
 import http.server
 import json
+import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -13,9 +15,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from astropy.wcs import WCS
+from regions import Regions
 
-from pgm_mock import Observation, download
-from pgm_mock.cli import main
+from pgm_mock import Field, InputError, Observation, download, read_regions
+from pgm_mock.catalogue.sources import Settings, sources_of
+from pgm_mock.cli import _parser, main
+from pgm_mock.cli.arguments import joined
+from pgm_mock.cli.place import position
+from pgm_mock.summary import FitSummary, ParameterSummary
 
 
 @pytest.fixture
@@ -68,7 +76,30 @@ def test_bad_input_is_status_2_in_one_line_without_traceback(files, tmp_path, ca
     for arguments, message in [
         (("info", broken, exposure), f"pgm-mock info: {broken}: expected a FITS file, found something else\n"),
         (("info", image, tmp_path / "no.fits"), f"pgm-mock info: {tmp_path / 'no.fits'}: no such file\n"),
-        (("fit", image, exposure, "--out", out), "pgm-mock fit: expected a position, --x X --y Y, found none\n"),
+        (
+            ("fit", image, exposure, "--out", out),
+            "pgm-mock fit: expected a position, --x X --y Y or --ra RA --dec DEC, found none\n",
+        ),
+        (
+            ("fit", image, exposure, "--x", 3, "--ra", 4),
+            "pgm-mock fit: expected a position, --x X --y Y or --ra RA --dec DEC, found some of both\n",
+        ),
+        (
+            ("grid", image, exposure, "--dec", 4),
+            "pgm-mock grid: expected a position, --x X --y Y or --ra RA --dec DEC, found --dec alone\n",
+        ),
+        (
+            ("fit", image, exposure, "--ra", 1, "--dec", 2),
+            "pgm-mock fit: --ra, --dec: expected celestial coordinates in IMAGE, found none\n",
+        ),
+        (
+            ("fit", image, exposure, *POSITION, "--psf", "nofile.fits"),
+            "pgm-mock fit: psf: expected ",
+        ),
+        (
+            ("catalog", image),
+            f"pgm-mock catalog: {image}: expected a list of `image exposure regions`, or EXPOSURE and",
+        ),
         (
             ("mock", image, exposure, *POSITION, "--set", "flux"),
             "pgm-mock mock: --set: expected NAME=VALUE with a name of",
@@ -77,8 +108,15 @@ def test_bad_input_is_status_2_in_one_line_without_traceback(files, tmp_path, ca
             ("mock", image, exposure, *POSITION, "--set", "flux=a"),
             "pgm-mock mock: --set flux: expected a number, found 'a'\n",
         ),
-        (("mock", image, exposure, *POSITION, "--n", 0), "pgm-mock mock: num_samples: expected at least 1, found 0\n"),
+        (
+            ("mock", image, exposure, *POSITION, "--n", 0),
+            "pgm-mock mock: --n: expected at least 1 and, in images of this size, at most ",
+        ),
         (("graph", "--out", tmp_path / "g.doc"), f"pgm-mock graph: {tmp_path / 'g.doc'}: expected a name that ends in"),
+        (
+            ("mock", image, exposure, *POSITION, "--out", broken / "m.fits"),
+            f"pgm-mock mock: {broken}: expected a folder",
+        ),
         (
             ("graph", "--out", tmp_path / "no" / "g.svg"),
             f"pgm-mock graph: {tmp_path / 'no' / 'g.svg'}: cannot be written",
@@ -97,7 +135,8 @@ def test_info_says_what_is_in_the_real_files(real_files, capsys):
     said = capsys.readouterr().out
     for fact in (
         "648 x 648",
-        "36,174",
+        "36,158",
+        "slivers: 16 counts on 2,356 pixels with less than 25% of the exposure around them: left out",
         "at most 223",
         "28168",
         "assumed",
@@ -109,7 +148,12 @@ def test_info_says_what_is_in_the_real_files(real_files, capsys):
         assert fact in said, fact
     run("info", *real_files, "--json")
     summary = json.loads(capsys.readouterr().out)
-    assert (summary["counts"], summary["telescope"], summary["warnings"]) == (36_174, "XMM EMOS2", [])
+    assert (summary["telescope"], summary["warnings"]) == ("XMM EMOS2", [])
+    assert summary["counts"] + summary["slivers"]["counts"] == 36_174
+    run("info", *real_files, "--min-exposure", 0)
+    said = capsys.readouterr().out
+    assert "36,174" in said
+    assert "slivers" not in said
 
 
 def test_info_repeats_warnings(files, capsys):
@@ -122,7 +166,6 @@ def test_info_repeats_warnings(files, capsys):
 
 def test_mock_writes_a_cube_with_its_parameters(files, capsys):
     image, exposure, out = files
-    out.mkdir()
     run(
         "mock",
         image,
@@ -144,6 +187,11 @@ def test_mock_writes_a_cube_with_its_parameters(files, capsys):
         assert cube.shape == (12, 17, 17)
         assert hdus["EXPOSURE"].data.shape == (17, 17)
         assert (hdus[0].header["STAMPX0"], hdus[0].header["BUNIT"], hdus[0].header["SEED"]) == (103, "ct", 4)
+        assert hdus[0].header["OBJECT"] == "mock of small x=110.6 y=61.2"
+        assert hdus[0].header["CREATOR"].startswith("pgm_mock 0.")
+        history = "".join(hdus[0].header["HISTORY"])
+        for told in (image, "seed = 4", "prior flux = 0.01", "prior x_pos = ", "PSF = GaussianPSF"):
+            assert told in history
     assert [int(plane.sum()) for plane in cube] == summary["counts"]
     assert np.all(table["flux"].value == 0.01)
     assert str(table["flux"].unit) == "ct / s"
@@ -154,17 +202,53 @@ def test_mock_writes_a_cube_with_its_parameters(files, capsys):
 
 
 def test_fit_of_a_list_writes_each_and_goes_on_past_a_bad_one(files, tmp_path, capsys):
+    """The two good ones lie in each other's stamp; the bad one is in nobody's."""
     image, exposure, out = files
-    regions = tmp_path / "sources.txt"
-    regions.write_text("110.6 61.2 4\n900 900 3\n105 55 3\n")
-    run("fit", image, exposure, "--regions", regions, "--half-size", 8, "--out", out, "--json")
+    regions = tmp_path / "sources.reg"
+    regions.write_text("image\ncircle(110.6,61.2,4) # text={NGC 1}\ncircle(900,900,3)\ncircle(105,55,3) # text={b/c}")
+    arguments = ("fit", image, exposure, "--regions", regions, "--half-size", 8, "--out", out)
+    run(*arguments, "--json", status=2)
     said = capsys.readouterr()
     summary = json.loads(said.out)
     assert [source["name"] for source in summary["sources"]] == ["small x=110.6 y=61.2", "small x=105 y=55"]
+    assert [source["region"] for source in summary["sources"]] == ["NGC 1", "b/c"]
+    assert [source["neighbours"] for source in summary["sources"]] == [1, 1]
+    assert list(summary["failed"]) == ["2"]
     assert "source 2: stamp at x=900, y=900: expected some exposure" in said.err
-    expected = {f"{n}{suffix}" for n in (1, 3) for suffix in (".nc", "_corner.png", "_image.png")}
+    assert "1 of 3 sources could not be fitted" in said.err
+    expected = {f"{n}{suffix}" for n in ("NGC_1", "b_c") for suffix in (".nc", "_corner.png", "_image.png")}
     assert {p.name for p in out.iterdir()} == expected
-    assert matplotlib.image.imread(out / "1_corner.png").std() > 0.02
+    assert matplotlib.image.imread(out / "NGC_1_corner.png").std() > 0.02
+    run(*arguments, status=2)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("NGC 1 with 1 neighbour: small x=110.6 y=61.2: flux ")
+    assert second.startswith("b/c with 1 neighbour: small x=105 y=55: flux ")
+
+
+@pytest.mark.parametrize(("command", "arguments"), [("fit", ["--regions"]), ("catalog", ["--uniform", "--regions"])])
+def test_neighbours_of_a_list_are_in_the_model(files, tmp_path, monkeypatch, command, arguments):
+    """`fit` hands the very priors and stamps over that `catalog` measures; the fit itself is not run."""
+    image, exposure, out = files
+    regions = tmp_path / "sources.txt"
+    regions.write_text("110.6 61.2 4\n105 55 3\n")
+    seen = []
+
+    def caught(what):
+        def stop(stamp, priors, **_):
+            seen.append((stamp.counts.sum(), priors.describe()))
+            raise InputError(what)
+
+        return stop
+
+    monkeypatch.setattr("pgm_mock.inference.fit", caught("fit"))
+    monkeypatch.setattr("pgm_mock.catalogue.measure.fit_safely", lambda job, plan: caught("measure")(*job[:2]))
+    run(command, image, exposure, *arguments, regions, "--half-size", 8, "--out", out, status=2)
+    assert len(seen) == (2 if command == "fit" else 1)
+    field = Field(Observation.read(image, exposure, min_exposure=0.25), read_regions(regions))
+    (first, second) = sources_of([field], Settings(psf="gaussian", gradient=False, half_size=8))
+    wanted = [(one.stamp.counts.sum(), one.priors.describe()) for one in (first, second)]
+    assert seen == wanted[: len(seen)]
+    assert "neighbour_flux" in seen[0][1]
 
 
 def test_what_a_command_does_not_know_is_said_by_that_command(files, capsys):
@@ -172,7 +256,30 @@ def test_what_a_command_does_not_know_is_said_by_that_command(files, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["fit", image, exposure, "--outt", "a"])
     told = capsys.readouterr().err
-    assert told == "pgm-mock fit: unrecognized arguments: --outt a (see pgm-mock fit --help)\n"
+    assert told == "pgm-mock fit: unrecognized arguments: --outt a; did you mean --out? (see pgm-mock fit --help)\n"
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", image, exposure, "--nonsense"])
+    assert "did you mean" not in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["catlog", image])
+    assert "did you mean catalog?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["fit", "mock", "grid", "play", "calibrate", "catalog"])
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--half-size", "0", "expected a whole number of at least 2 pixels, found '0'"),
+        ("--half-size", "-3", "expected a whole number of at least 2 pixels, found '-3'"),
+        ("--min-exposure", "1", "expected a share from 0 to below 1, found '1'"),
+        ("--min-exposure", "nan", "expected a share from 0 to below 1, found 'nan'"),
+    ],
+)
+def test_numbers_out_of_range_name_their_option(command, option, value, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "image.fits", "exposure.fits", option, value])
+    told = capsys.readouterr().err
+    assert told == f"pgm-mock {command}: argument {option}: {message} (see pgm-mock {command} --help)\n"
 
 
 def test_a_new_fit_takes_the_old_ones_check_away(files, capsys):
@@ -197,7 +304,160 @@ def test_fit_of_one_source_prints_one_line(files, tmp_path, capsys):
     assert line.startswith("small x=110.6 y=61.2: flux 0.00")
     assert "sigma 1.4 pixel; nuts: R-hat 1.0" in line
     run("fit", image, exposure, *POSITION, "--regions", "x", "--out", out, status=2)
-    assert "expected either --x X --y Y or --regions FILE, found both" in capsys.readouterr().err
+    assert "expected either a position or --regions FILE, found both" in capsys.readouterr().err
+
+
+@pytest.fixture
+def sky_files(stamp, tmp_path):
+    """The same image with sky coordinates: pixels of 4 arcsec, south of the equator."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], [210.0, -2.0]
+    wcs.wcs.crpix, wcs.wcs.cdelt, wcs.wcs.radesys = [100.0, 60.0], [-1 / 900, 1 / 900], "ICRS"
+    image, exposure = str(tmp_path / "image.fits"), str(tmp_path / "exposure.fits")
+    replace(stamp, wcs=wcs).write(image, exposure)
+    return image, exposure, wcs
+
+
+@pytest.mark.parametrize("form", ["degrees", "colons", "letters", "spaces"])
+@pytest.mark.parametrize("command", ["fit", "mock", "grid", "play", "calibrate"])
+def test_a_position_on_the_sky_is_the_pixel_of_the_wcs(sky_files, command, form, capsys):
+    """Oracle: astropy's WCS, from the pixel to the sky and back."""
+    image, exposure, wcs = sky_files
+    place = wcs.pixel_to_world(110.6 - 1, 61.2 - 1)
+    ra, dec = {
+        "degrees": (f"{place.ra.deg:.8f}", f"{place.dec.deg:.8f}"),
+        "colons": place.to_string("hmsdms", sep=":", precision=5).split(),
+        "letters": place.to_string("hmsdms", precision=5).split(),
+        "spaces": place.to_string("hmsdms", sep=" ", precision=5).split("-"),
+    }[form]
+    dec = dec if dec.startswith("-") else f"-{dec}"
+    options = _parser().parse_args(joined([command, image, exposure, "--ra", ra, "--dec", dec]))
+    assert position(options, Observation.read(image, exposure)) == pytest.approx((110.6, 61.2), abs=2e-3)
+    assert " is x=110.6 y=61.2\n" in capsys.readouterr().err
+
+
+def test_the_printed_pixels_are_those_of_the_run(sky_files, tmp_path, capsys):
+    """Oracle: the same command with --x --y as printed gives the same image."""
+    image, exposure, _ = sky_files
+    common = ("mock", image, exposure, "--half-size", 8, "--n", 1, "--out")
+    run(*common, tmp_path / "a.fits", "--ra", "209.98834567", "--dec", "-1:59:55.4321")
+    x, y = re.search(r"is x=(\S+) y=(\S+)\n", capsys.readouterr().err).groups()
+    run(*common, tmp_path / "b.fits", "--x", x, "--y", y)
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), fits.getdata(tmp_path / "b.fits"))
+    for ra, dec, found in [("one", "2", "--ra"), ("-1", "2", "--ra"), ("1", "90.1", "--dec"), ("nan", "2", "--ra")]:
+        run(*common, tmp_path / "c.fits", "--ra", ra, "--dec", dec, status=2)
+        assert f"pgm-mock mock: {found}: expected degrees from" in capsys.readouterr().err
+    run(*common, tmp_path / "c.fits", "--ra", "30", "--dec", "2", status=2)
+    assert "expected a position on the image's sky, found RA 30.000000 Dec +2.000000" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("always::pgm_mock.errors.DataWarning")
+def test_a_catalogue_goes_on_and_says_so(sky_files, tmp_path, capsys):
+    """Oracles: the chunk that was taken away, the WCS, and what astropy-regions reads."""
+    image, exposure, wcs = sky_files
+    place = wcs.pixel_to_world(110.6 - 1, 61.2 - 1)
+    regions, out = tmp_path / "s.reg", tmp_path / "out"
+    lines = [f'circle({place.ra.deg},{place.dec.deg},8")', 'circle(30,2,8") # text={far off}', 'circle(9,99,8")']
+    regions.write_text("icrs\n" + "\n".join(lines))
+    quick = ("--n", 0, "--half-size", 8, "--uniform", "--chunk", 1, "--regions", regions, "--out", out)
+    run("catalog", image, exposure, *quick)
+    said = capsys.readouterr().err
+    assert "kept" not in said
+    assert "s.reg: line 3: expected a position on the image's sky, found 'circle(30,2," in said
+    assert ": left without a position, with 1 more\n" in said
+    table = QTable.read(out / "catalog.ecsv")
+    assert list(table["ID"]) == ["1", "far off", "3"]
+    assert [int(flag) & 1 for flag in table["FLAG"]] == [0, 1, 1]
+    assert "none on this image's sky?" in table["MEANING"][1]
+    (circle,) = Regions.read(out / "catalog_icrs.reg")
+    x, y = (value + 1 for value in circle.center.to_pixel(wcs))
+    assert (x, y) == pytest.approx((table["X_IMA"][0].value, table["Y_IMA"][0].value), abs=1e-3)
+    assert circle.radius.to_value("arcsec") == pytest.approx(5 * 4, rel=1e-3)
+    assert str(circle.meta["text"]) == "1"
+    (out / "chunks" / "000001.npz").unlink()
+    run("catalog", image, exposure, *quick)
+    assert "kept 2 of 3 sources from an earlier run\n" in capsys.readouterr().err
+    run("check", out, status=2)
+    assert f"pgm-mock check: {out}: expected a folder of `pgm-mock fit`, found a catalogue's" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "where", "message"),
+    [
+        (
+            "catalog",
+            "pgm_mock.catalogue.catalog",
+            "finished chunks of 32 sources are kept in {out}; the same command goes",
+        ),
+        ("fit", "pgm_mock.inference.fit", "0 of 2 sources are in {out}"),
+    ],
+)
+def test_an_interrupted_command_says_how_to_go_on(files, tmp_path, monkeypatch, capsys, command, where, message):
+    image, exposure, out = files
+    regions = tmp_path / "sources.txt"
+    regions.write_text("110.6 61.2 4\n105 55 3\n")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupted)
+    run(command, image, exposure, "--regions", regions, "--out", out, status=1)
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(f"pgm-mock {command}: interrupted; {message.format(out=out)}")
+
+
+@pytest.mark.parametrize(
+    ("flux", "said"),
+    [
+        ((0.00186, 0.00149, 0.00227), "0.00186 -0.00037 +0.00041"),
+        ((1.86e-6, 1.49e-6, 2.27e-6), "1.86e-06 -0.37e-06 +0.41e-06"),
+        ((186.0, 149.0, 227.0), "186 -37 +41"),
+        ((1.0e-6, 1.0e-6, 1.0e-6), "1e-06"),
+    ],
+)
+def test_a_line_has_one_number_format(flux, said):
+    """Oracle: the digits by hand; the limit, three times the flux, has those of the flux."""
+    median, lower, upper = flux
+    one = ParameterSummary(median, 1.0, lower, median, upper, "ct / s", 1.0, 1.0)
+    other = ParameterSummary(3.0, 1.0, 2.9, 3.0, 3.1, "pixel", 1.0, 1.0)
+    parameters = {"flux": one, "x_pos": other, "y_pos": other, "psf_width": other}
+    detection = {"det_like": 1.0, "ln_bayes_factor": 1.0, "flux_ul95": 3 * median}
+    line = FitSummary("s", "GaussianPSF", "nuts", parameters, 9.0, 1.0, 0, 0.0, detection, ()).line()
+    assert f"flux {said} ct / s, x 3.00 -0.10 +0.10, " in line
+    limit = line.partition("95 % limit there ")[2].partition(" ct / s")[0]
+    assert float(limit) == pytest.approx(3 * median, rel=1e-3)
+    first = said.split()[0]
+    assert ("e" in limit, len(limit.partition(".")[2])) == ("e" in first, len(first.partition(".")[2]))
+
+
+def test_a_cube_of_mocks_reads_back_plane_by_plane(files, capsys):
+    """Oracle: the array in the file, by astropy."""
+    image, exposure, out = files
+    run("mock", image, exposure, *POSITION, "--n", 3, "--out", out / "m.fits")
+    cube = fits.getdata(out / "m.fits")
+    for plane in (1, 3):
+        mock = Observation.read(f"{out / 'm.fits'}[PRIMARY,{plane}]", f"{out / 'm.fits'}[EXPOSURE]")
+        np.testing.assert_array_equal(mock.counts, cube[plane - 1])
+        assert mock.origin == (103, 53)
+        assert mock.name == "mock of small x=110.6 y=61.2"
+        assert mock.exposure_unit == "s"
+
+
+def test_a_calibration_goes_on_and_says_so(files, monkeypatch, capsys):
+    """The calibration itself is not run."""
+    image, exposure, out = files
+    out.mkdir()
+    (out / "calibration.partial.npz").touch()
+
+    def interrupted(*_, resume, **__):
+        assert resume == out / "calibration.partial.npz"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pgm_mock.calibration.calibrate", interrupted)
+    run("calibrate", image, exposure, *POSITION, "--out", out, status=1)
+    told = capsys.readouterr().err.splitlines()
+    assert f"going on from what an earlier run kept in {out / 'calibration.partial.npz'}" in told
+    assert told[-1].startswith("pgm-mock calibrate: interrupted; each 250 simulations are kept in ")
 
 
 def test_graph_prints_the_factorisation(tmp_path, capsys):

@@ -39,6 +39,7 @@ def test_background_alone_has_a_gamma_posterior(stamp):
     assert np.all(posterior["posterior"]["flux"].values == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", SOURCES, ids=str)
 def test_real_sources_agree_with_the_independent_computation(real, place):
     """Oracle: tests/reference/posteriors.py, SciPy and emcee; R-hat, ESS and divergences are those promised."""
@@ -61,6 +62,7 @@ def programs_of(function) -> int:
     return sum(signature[0] is function for signature in program._compiled)
 
 
+@pytest.mark.slow
 def test_second_source_costs_no_compilation(stamp, priors):
     program.forget()
     numbers = {"method": "nuts", "num_chains": 2, "num_warmup": 20, "num_samples": 20}

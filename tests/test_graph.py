@@ -17,8 +17,8 @@ def test_nodes_edges_plate_and_observation():
     assert graph.plate == ("expected_counts", "counts")
     assert graph.observed == ("counts",)
     assert graph.distributions == {
-        "x_pos": "Normal",
-        "y_pos": "Normal",
+        "x_pos": "TruncatedNormal",
+        "y_pos": "TruncatedNormal",
         "flux": "LogNormal",
         "background": "LogNormal",
         "psf_width": "LogNormal",

@@ -9,7 +9,7 @@ import numpyro.distributions as dist
 import pytest
 from jax.test_util import check_grads
 from numpyro.infer.util import log_density
-from scipy import stats
+from scipy import special, stats
 
 from pgm_mock import Observation, Priors, expected_counts, stamp_model
 from pgm_mock.counts import PoissonImage
@@ -34,7 +34,7 @@ def scipy_log_density(observation, theta):
     likelihood = stats.poisson.logpmf(observation.counts, scipy_mean(observation, **theta))[exposed].sum()
     typical = np.median(observation.exposure[exposed])
     x, y = observation.centre
-    prior = stats.norm.logpdf(theta["x_pos"], x, 2) + stats.norm.logpdf(theta["y_pos"], y, 2)
+    prior = sum(stats.truncnorm.logpdf(theta[name], -3, 3, at, 2) for name, at in (("x_pos", x), ("y_pos", y)))
     prior += stats.lognorm.logpdf(theta["flux"], 2.0, scale=30 / typical)
     prior += stats.lognorm.logpdf(theta["background"], 1.5, scale=0.1 / typical)
     prior += stats.lognorm.logpdf(theta["psf_width"], 0.5, scale=1.5)
@@ -73,10 +73,15 @@ def test_log_density_on_the_real_stamp(real):
 
 
 def test_unconstrained_density_has_the_jacobian(stamp, priors):
-    """For LogNormal parameters the Jacobian of exp is the parameter itself."""
-    z = {name: THETA[name] if name.endswith("_pos") else np.log(THETA[name]) for name in THETA}
+    """For LogNormal parameters the Jacobian of exp is the parameter itself, for a bounded one that of the logistic."""
+    z = {name: np.log(THETA[name]) for name in THETA}
+    jacobian = 0.0
+    for name, centre in (("x_pos", 111.0), ("y_pos", 61.0)):
+        share = (THETA[name] - (centre - 6)) / 12
+        z[name] = special.logit(share)
+        jacobian += np.log(12 * share * (1 - share))
     found = unconstrained_log_density(z, Data.of(stamp), priors, GaussianPSF())
-    jacobian = sum(np.log(THETA[name]) for name in ("flux", "background", "psf_width"))
+    jacobian += sum(np.log(THETA[name]) for name in ("flux", "background", "psf_width"))
     assert float(found) == pytest.approx(scipy_log_density(stamp, THETA) + jacobian, abs=1e-9)
     for name, value in constrain(z, priors).items():
         assert float(value) == pytest.approx(THETA[name])
@@ -125,9 +130,10 @@ EDGES = {
 @pytest.mark.parametrize("counted", [True, False], ids=["counts", "no counts"])
 def test_gradients_are_finite_at_the_edges(case, counted, stamp, priors, precision):
     counts = stamp.counts if counted else np.zeros(stamp.shape, int)
+    anywhere = priors.replace(x_pos=dist.Normal(111.0, 2.0), y_pos=dist.Normal(61.0, 2.0))
 
     def density(theta):
-        return log_density(stamp_model, (stamp.exposure, stamp.columns, stamp.rows, priors, counts), {}, theta)[0]
+        return log_density(stamp_model, (stamp.exposure, stamp.columns, stamp.rows, anywhere, counts), {}, theta)[0]
 
     value, gradient = jax.value_and_grad(density)(THETA | EDGES[case])
     assert np.isfinite(value), case

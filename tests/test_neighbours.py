@@ -155,6 +155,7 @@ def test_an_extended_source_through_a_psf_image(stamp):
         SumOfGaussians.of_beta(4.0, 0.6, Own(), 1.3)
 
 
+@pytest.mark.slow
 def test_a_source_before_a_cluster_is_found(stamp):
     """Oracle: the truth of a mock, to three standard deviations; without the cluster in the model it is missed."""
     counts = generate_mock_image(stamp.exposure, stamp.x, stamp.y, CLUSTER, seed=3)
@@ -216,6 +217,7 @@ def test_refit_is_best_fit(crowded, priors):
         np.testing.assert_allclose(found[name][0], best[name], rtol=2e-3, atol=2e-3, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_free_slope_is_found_and_needs_a_profile_that_has_one(stamp):
     """Oracle: the truth of a bright mock, to three standard deviations."""
     truth = TRUTH | {"flux": 1.0, "psf_slope": 1.8}
@@ -234,6 +236,10 @@ def test_priors_survive_words_and_files(crowded, priors):
     again = Priors.parse(priors.describe())
     assert again.describe() == priors.describe()
     assert (priors.neighbours, priors.dimension) == (2, 13)
+
+
+@pytest.mark.slow
+def test_a_fit_keeps_the_priors_and_names_the_neighbours(crowded, priors):
     tree = fit(crowded, priors, method="importance", num_draws=500)
     assert fitted_to(tree)[1].describe() == priors.describe()
     assert tree["posterior"]["neighbour_flux"].dims == ("chain", "draw", "neighbour")

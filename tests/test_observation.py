@@ -84,6 +84,35 @@ class TestReading:
         for data in (COUNTS.astype(float), COUNTS[None], COUNTS[None, None]):
             np.testing.assert_array_equal(Observation.read(write(data), exposure).counts, COUNTS)
 
+    def test_a_plane_of_a_cube_by_its_number(self, write, exposure):
+        cube = np.stack([COUNTS, COUNTS + 1, COUNTS + 2])
+        path = write(cube, before=[fits.PrimaryHDU()], hdu=lambda d, h: fits.ImageHDU(d, h, name="MOCKS"))
+        for name, expected in (("MOCKS,1", COUNTS), ("1,3", COUNTS + 2), (" MOCKS , 2 ", COUNTS + 1)):
+            np.testing.assert_array_equal(Observation.read(f"{path}[{name}]", exposure).counts, expected)
+        four = write(np.stack([cube, cube + 10]), "four.fits")  # NAXIS3 runs first
+        np.testing.assert_array_equal(Observation.read(f"{four}[0,4]", exposure).counts, COUNTS + 10)
+        np.testing.assert_array_equal(Observation.read(f"{write(COUNTS)}[0,1]", exposure).counts, COUNTS)
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("MOCKS,0", r"image\.fits\[MOCKS\]: expected a plane from 1 to 3, found 0"),
+            ("MOCKS,-1", "expected a plane from 1 to 3, found -1"),
+            ("MOCKS,4", "expected a plane from 1 to 3, found 4"),
+            (
+                "MOCKS",
+                r"expected one image plane, found 3 \(shape \(3, 4, 5\)\); .*image\.fits\[MOCKS,1\] picks the first",
+            ),
+            ("MOCKS,x", "expected an HDU 'MOCKS,x', found 0 PRIMARY, 1 MOCKS"),
+            ("NONE,1", "expected an HDU 'NONE', found 0 PRIMARY, 1 MOCKS"),
+        ],
+    )
+    def test_a_plane_that_is_not_there(self, write, exposure, name, message):
+        cube = np.stack([COUNTS, COUNTS + 1, COUNTS + 2])
+        path = write(cube, before=[fits.PrimaryHDU()], hdu=lambda d, h: fits.ImageHDU(d, h, name="MOCKS"))
+        with pytest.raises(InputError, match=message):
+            Observation.read(f"{path}[{name}]", exposure)
+
     def test_unsigned_integers_by_bzero(self, write, exposure):
         path = write(COUNTS.astype(np.uint16))
         assert fits.getheader(path)["BZERO"] == 32768
@@ -154,13 +183,49 @@ class TestUnits:
             Observation.read(write(COUNTS), small)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            Observation.read(write(COUNTS), small, exposure_unit="s")
+            Observation.read(write(COUNTS), small, exposure_unit="cm2")
         counts = np.where(COUNTS > 0, COUNTS, 1)
         with pytest.raises(InputError, match=r"again\.fits: expected an exposure map, found the counts of .*image"):
             Observation.read(write(counts), write(counts, "again.fits"))
 
     def test_the_users_word_stands_over_the_header(self, write, exposure):
         assert Observation.read(write(COUNTS), exposure, exposure_unit="ks").exposure_unit == "ks"
+
+    @pytest.mark.parametrize(
+        ("header", "top", "given", "said"),
+        [
+            ({"EXPOSURE": 28_337.0}, 28_168, "ks", r"2\.82e\+07 s in 'ks', as given, but EXPOSURE is 28337 s"),
+            ({"EXPOSURE": 28_337.0, "BUNIT": "ks"}, 28_168, None, r"in BUNIT = 'ks', but EXPOSURE is 28337 s"),
+            ({"EXPOSURE": 28_337.0, "BUNIT": "ms"}, 28_168, None, r"28\.2 s in BUNIT = 'ms', but EXPOSURE is 28337 s"),
+            ({"EXPOSURE": 28_337.0, "BUNIT": "yr"}, 28_168, None, r"in BUNIT = 'yr', but EXPOSURE"),
+            ({"BUNIT": "ms"}, 28_168, None, r"28\.2 s in BUNIT = 'ms', expected"),
+            ({"BUNIT": "yr"}, 28_168, None, r"in BUNIT = 'yr', expected 0\.01 to 1e\+09 s"),
+            ({"EXPOSURE": 1e-300}, 28_168, None, r"EXPOSURE = 1e-300 s: expected .* left out of account"),
+            ({"EXPOSURE": 1e30, "BUNIT": "s"}, 28_168, None, r"EXPOSURE = 1e\+30 s: expected"),
+        ],
+    )
+    def test_a_unit_that_contradicts_the_header_is_doubted(self, write, header, top, given, said):
+        path = write(EXPOSURE / 1000 * top, "exposure.fits", fits.Header(header))
+        with pytest.warns(DataWarning, match=said):
+            observation = Observation.read(write(COUNTS), path, exposure_unit=given)
+        if given is not None:
+            assert observation.exposure_unit == given  # the user's word stands, doubted or not
+
+    @pytest.mark.parametrize(
+        ("header", "top", "given"),
+        [
+            ({"EXPOSURE": 28_337.0}, 28_168, "s"),
+            ({"EXPOSURE": 28_337.0}, 28.168, "ks"),
+            ({"EXPOSURE": 28_337.0, "BUNIT": "ms"}, 28_168_000, None),
+            ({"EXPOSURE": 28_337.0, "BUNIT": "s"}, 7_000, None),
+            ({"EXPOSURE": 28_337.0}, 2e7, "cm2 s"),
+        ],
+    )
+    def test_a_unit_that_fits_the_header_is_not(self, write, header, top, given):
+        path = write(EXPOSURE / 1000 * top, "exposure.fits", fits.Header(header))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            Observation.read(write(COUNTS), path, exposure_unit=given)
 
     def test_a_word_that_is_no_unit(self, write, exposure):
         with pytest.raises(InputError, match=r"exposure\.fits: exposure_unit: expected a unit .* found 'parsnips'"):

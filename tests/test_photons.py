@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from numpyro.infer.util import log_density as numpyro_log_density
 from scipy import stats
@@ -11,6 +12,17 @@ from pgm_mock import Observation, Priors, stamp_model
 from pgm_mock.counts import PhotonList, PixelList, PoissonImage, bucket, list_counts
 from pgm_mock.inference.unconstrained import Data, constrain, log_density
 from pgm_mock.psf import GaussianPSF
+
+
+@pytest.fixture
+def priors(priors):
+    """Positions without bounds are unconstrained as they are."""
+    return unbounded(priors)
+
+
+def unbounded(priors):
+    return priors.replace(x_pos=dist.Normal(111.0, 2.0), y_pos=dist.Normal(61.0, 2.0))
+
 
 Z = {"x_pos": 110.6, "y_pos": 61.2, "flux": np.log(4e-3), "background": np.log(1e-5), "psf_width": np.log(1.4)}
 
@@ -65,9 +77,9 @@ def test_value_is_scipys_on_a_real_stamp(real):
 
 def test_single_precision(stamp):
     """Rounding: some 100 logarithms of order 10 to 6e-8 each."""
-    expected = float(dense(Z, stamp, Priors.default(stamp)))
+    expected = float(dense(Z, stamp, unbounded(Priors.default(stamp))))
     with jax.enable_x64(False):
-        found = float(log_density(Z, Data.of(stamp), Priors.default(stamp), GaussianPSF()))
+        found = float(log_density(Z, Data.of(stamp), unbounded(Priors.default(stamp)), GaussianPSF()))
     assert found == pytest.approx(expected, abs=2e-3)
 
 

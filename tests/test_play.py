@@ -1,15 +1,28 @@
 """Play: the pure view, the window under synthetic mouse events, the widget. Oracles: SciPy, the model's functions."""
 
+import dataclasses
 import math
 import subprocess
 import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from matplotlib.backend_bases import MouseButton, MouseEvent
+from scipy import stats
 
-from pgm_mock import InputError, Priors, best_fit, expected_counts, fit, play_widget, play_window
+from pgm_mock import (
+    InputError,
+    KingPSF,
+    Priors,
+    best_fit,
+    expected_counts,
+    fit,
+    generate_mock_image,
+    play_widget,
+    play_window,
+)
 from pgm_mock.cli import main
 from pgm_mock.play import view
 from tests.test_grid import dense_log_likelihood
@@ -117,6 +130,64 @@ def test_the_widget(stamp, priors):
     assert bytes(image.value) != before
     best.click()
     assert sliders[2].value == pytest.approx(best_fit(stamp, priors)["flux"], rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def crowded(stamp):
+    """A stamp with a background map, and priors with neighbours, a slope, a gradient and an extended source."""
+    mapped = dataclasses.replace(stamp, background_map=np.full(stamp.shape, 0.02), name="crowded")
+    extra = {"background_dx": dist.Normal(0.0, 0.02), "psf_slope": 1.5, "extended_flux": dist.LogNormal(-5.0, 1.0)}
+    extra |= {"extended_x": 104.0, "extended_y": 56.0, "extended_core": 3.0, "extended_beta": 0.6}
+    return mapped, Priors.default(mapped, 110.6, 61.2, neighbours=[(115.0, 66.0), (103.0, 54.0)]).replace(**extra)
+
+
+def test_every_parameter_is_seen_and_has_its_slider(crowded):
+    """Oracle: the model's expected counts, and SciPy's law about them."""
+    stamp, priors = crowded
+    window = play_window(stamp, priors, psf=KingPSF(1.5))
+    single = [name for name in priors if not name.startswith("neighbour")]
+    assert list(window.sliders) == [*single, "exposure"]
+    parameters = window.state.parameters
+    assert set(parameters) == set(priors)
+    np.testing.assert_allclose(parameters["neighbour_x"], [115.0, 103.0])
+    window.sliders["background_norm"].set_val(math.log10(2.5))
+    window.sliders["background_dx"].set_val(0.03)
+    wanted = parameters | {"background_norm": 2.5, "background_dx": 0.03}
+    mean = np.asarray(expected_counts(*stamp.image, psf=KingPSF(1.5), **wanted))
+    seen = window.state.view()
+    np.testing.assert_allclose(seen.expected, mean, rtol=1e-10)
+    exposed = stamp.exposure > 0
+    log_likelihood = stats.poisson.logpmf(stamp.counts, mean)[exposed].sum()
+    assert seen.log_likelihood == pytest.approx(log_likelihood, rel=1e-10)
+    for name in single:  # each end of each slider is a value that the model takes
+        for end in (window.sliders[name].valmin, window.sliders[name].valmax):
+            window.sliders[name].set_val(end)
+            assert np.isfinite(window.state.view().expected).all(), name
+    boxes = [slider.ax.get_window_extent() for slider in window.sliders.values()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert all(window.figure.bbox.y0 <= box.y0 for box in boxes)
+    namespace = {}
+    exec(window.state.as_python(), namespace)
+    image = stamp.exposure, stamp.x, stamp.y, namespace["pars"]
+    again = generate_mock_image(*image, psf=KingPSF(1.5), background_map=stamp.background_map)
+    assert again.shape == stamp.shape
+    plt.close(window.figure)
+
+
+@pytest.mark.slow
+def test_best_fit_moves_the_neighbours_too(crowded):
+    stamp, priors = crowded
+    priors = priors.replace(extended_flux=0.0, background_dx=0.0)
+    window = play_window(stamp, priors, psf=KingPSF(1.5))
+    window.best_fit()
+    found = best_fit(stamp, priors, psf=KingPSF(1.5))
+    for name, value in window.state.parameters.items():
+        np.testing.assert_allclose(value, found[name], rtol=1e-6, atol=1e-12)
+    plt.close(window.figure)
+    box = play_widget(stamp, priors, psf=KingPSF(1.5))
+    assert len(box.children) == 1 + 13 + 1 + 2
+    box.children[-2].children[1].click()
+    assert f'"neighbour_x": [{found["neighbour_x"][0]:.6g}, ' in box.children[-1].value
 
 
 def test_command_line(capsys, monkeypatch):

@@ -154,3 +154,40 @@ def test_physical_coordinates_of_the_real_image(write, real):
         physical = WCS(real.header, key="L").wcs_pix2world([[232.0, 399.0]], 1)[0]
     (region,) = read_regions(write(f"physical\ncircle({physical[0]},{physical[1]},400)"), real)
     assert region[1:] == pytest.approx((232.0, 399.0, 5.0))
+
+
+class TestOneBadCircleOnTheSky:
+    GOOD = 'circle(210,2,12") # text={good}'
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            'circle(30,-2,12") # text={bad}',
+            'circle(14:00:00,+95:00:00,12") # text={bad}',
+            'circle(210,2,0") # text={bad}',
+            "circle(210,2) # text={bad}",
+        ],
+        ids=["other side of the sky", "no declination", "no size", "no radius"],
+    )
+    def test_it_costs_its_own_row(self, write, sky, bad):
+        """Oracle: the list without it."""
+        with pytest.warns(DataWarning, match=r"sources\.reg: line 3: expected .*: left without a position$"):
+            regions = read_regions(write(f"fk5\n{self.GOOD}\n{bad}\n{self.GOOD}"), sky)
+        assert [region.name for region in regions] == ["good", "bad", "good"]
+        assert all(math.isnan(number) for number in regions[1][1:])
+        alone = read_regions(write(f"fk5\n{self.GOOD}"), sky)
+        assert [regions[0], regions[2]] == alone * 2
+
+    def test_they_are_counted(self, write, sky):
+        bad = 'circle(30,-2,12")\n'
+        with pytest.warns(DataWarning, match="line 2: expected .*: left without a position, with 2 more$"):
+            regions = read_regions(write(f"fk5\n{bad * 3}{self.GOOD}"), sky)
+        assert [region.name for region in regions] == ["1", "2", "3", "good"]
+
+    def test_where_all_are_bad_the_first_is_said(self, write, sky):
+        with pytest.raises(InputError, match="line 2: expected a position on the image's sky"):
+            read_regions(write('fk5\ncircle(30,-2,12")\ncircle(31,-2,12")'), sky)
+
+    def test_one_bad_circle_in_pixels_is_still_the_lists(self, write, sky):
+        with pytest.raises(InputError, match="line 3: expected a DS9 circle"):
+            read_regions(write("image\ncircle(1,2,3)\ncircle(1,2)"), sky)

@@ -15,14 +15,15 @@ PACKAGE = Path(pgm_mock.__file__).parent
 LEVELS = [
     {"errors"},
     {"files", "resources", "random"},
-    {"threefry", "fitsimage", "units"},
+    {"threefry", "fitsimage", "units", "slivers"},
     {"psf"},
     {"poisson", "expected", "observation"},
+    {"priorbounds"},
     {"priors", "counts", "regions"},
     {"model"},
     {"results"},
-    {"mock", "inference", "fieldmock"},
-    {"calibration", "checks"},
+    {"mock", "inference", "fieldmock", "mockheader"},
+    {"calibration", "checks", "predictive"},
     {"summary", "graph", "plot", "play", "demo", "download"},
     {"catalogue"},
     {"cli"},
@@ -79,6 +80,24 @@ def test_importing_changes_nothing_global():
         "assert (jax.config.jax_enable_x64, settings()) == before\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_posteriors_psf_is_its_own():
+    """No function that takes a posterior falls back on a PSF that the posterior was not computed with."""
+    takers = []
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            every = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+            trees = [arg for arg in every if arg.arg == "posterior" or "DataTree" in ast.unparse(arg.annotation or arg)]
+            ordered = node.args.posonlyargs + node.args.args
+            defaults = dict(zip([a.arg for a in reversed(ordered)], reversed(node.args.defaults), strict=False))
+            defaults |= {a.arg: d for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d}
+            if trees and "psf" in defaults:
+                takers.append(node.name)
+                assert ast.unparse(defaults["psf"]) == "None", f"{module}: {node.name}"
+    assert {"posterior_predictive_check", "plot_posterior_image", "mean_image", "plot_story"} <= set(takers)
 
 
 def test_every_module_has_a_docstring():

@@ -10,8 +10,8 @@ from numpyro.distributions import biject_to
 from ..errors import InputError
 from ..inference import StampPosterior, grid_posterior, marginal
 from ..observation import Observation
-from ..priors import Priors
-from ..psf import PSF
+from ..priors import Priors, one_shape
+from ..psf import PSF, describe_psf
 
 if TYPE_CHECKING:
     import xarray
@@ -36,7 +36,7 @@ def grid_fits(
             raise InputError(f"method: expected at most 2 free parameters for a grid, found {len(priors.free)}")
         rng = np.random.default_rng((seed, zlib.crc32(stamp.name.encode())))
         draws = _draw(stamp, priors, psf, num_draws, rng)
-        settings = {"seed": seed, "psf": type(psf).__name__, "num_draws": num_draws}
+        settings = {"seed": seed, "psf": describe_psf(psf), "num_draws": num_draws}
         yield StampPosterior(stamp, priors, "grid", draws, {}, {}, {}, settings, ("grid",))
 
 
@@ -56,7 +56,11 @@ def _draw(stamp: Observation, priors: Priors, psf: PSF, number: int, rng: np.ran
     for axis, name in enumerate(axes):
         cells *= np.diff(edges[name]).reshape([-1 if other == axis else 1 for other in range(d)])
     chosen = np.unravel_index(rng.choice(cells.size, number, p=cells.ravel() / cells.sum()), cells.shape)
-    draws = {name: np.full((1, number), float(prior)) for name, prior in priors.items() if name not in axes}
+    draws = {
+        name: np.broadcast_to(np.asarray(prior, float), (1, number, *one_shape(prior)))
+        for name, prior in priors.items()
+        if name not in axes
+    }
     for index, (name, edge) in zip(chosen, edges.items(), strict=True):
         draws[name] = (edge[index] + rng.random(number) * np.diff(edge)[index])[None]
     return {name: draws[name] for name in priors}

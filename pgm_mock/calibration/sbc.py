@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from ..errors import InputError
 from ..files import replacing
-from ..inference import StampPosterior, iter_fits
+from ..inference import StampPosterior
+from ..inference.many import iter_posteriors
 from ..inference.unconstrained import Data
 from ..mock import simulate
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
+from ..psf import PSF, GaussianPSF, describe_psf
 from ..random import checked_seed, source_key
 from ..results import provenance
 from .by_grid import grid_fits
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 METHODS = ("importance", "nuts", "grid", "auto")
 _SAVED_EVERY = 250
 
-Inference = Callable[[Iterable[Observation], Iterable[Priors]], Iterable[StampPosterior]]
+Inference = Callable[[Iterable[Observation], Iterable[Priors]], Iterable[Any]]
+"""Stamps and priors in; for each a DataTree or a `StampPosterior` out, in order."""
 
 
 def calibrate(
@@ -60,9 +63,10 @@ def calibrate(
         psf: the family of the PSF.
         seed: a whole number; None draws one.
         inference: another inference to be checked instead: a function of stamps and priors that yields a posterior for
-            each, in order.
-        resume: a file to which what is done is saved every 250 simulations; a run with the same settings goes on from
-            there. It is deleted at the end.
+            each, in order: a DataTree with the group `posterior`, as of `fit` or ArviZ's `from_dict`, or a
+            `StampPosterior`.
+        resume: a file to which what is done is saved every 250 simulations; a run with the same settings, PSF, versions
+            and precision goes on from there. It is deleted at the end.
         progress: whether to show a bar on stderr.
         options: of `fit_many`, such as `num_draws` or `num_samples`.
 
@@ -75,7 +79,7 @@ def calibrate(
         `calibrated`, and the `verdict` in words.
 
     Raises:
-        InputError: an unknown method, or a file to resume from that has other settings.
+        InputError: an unknown method, or a file to resume from that has other settings; the message names them.
     """
     if method not in METHODS:
         raise InputError(f"method: expected {', '.join(METHODS)}, found {method!r}")
@@ -85,11 +89,10 @@ def calibrate(
     seed = checked_seed(seed)
     key = source_key(seed, f"calibration of {observation.name}")
     truth, counts = simulate(key, observation, priors, num_samples=num_simulations, psf=psf)
-    settings = _identity(observation, priors) | {
+    settings = _identity(observation, priors, psf) | {
         "method": method if inference is None else getattr(inference, "__name__", "own"),
         "num_simulations": num_simulations,
         "seed": seed,
-        "psf": type(psf).__name__,
         "options": json.dumps(options, sort_keys=True, default=str),
     }
     store = _Store(resume, settings, rank_names(priors), num_simulations)
@@ -107,23 +110,29 @@ def calibrate(
     bar = tqdm(
         posteriors, initial=first, total=num_simulations, unit="simulation", disable=not progress, file=sys.stderr
     )
-    for posterior, stamp in zip(bar, stamps(first), strict=True):
+    for inferred, stamp in zip(bar, stamps(first), strict=True):
         number = store.done
         true = {name: values[number] for name, values in truth.items()}
+        known = isinstance(inferred, StampPosterior)
+        posterior = inferred if known else StampPosterior.of_tree(inferred, stamp, priors)
         store.add(ranks_of(posterior, Data.of(stamp), true, psf), posterior)
     found = add_tests(store.dataset())
-    found.attrs |= settings | provenance()
+    found.attrs |= settings
     store.close()
     return found
 
 
-def _identity(observation: Observation, priors: Priors) -> dict[str, Any]:
-    """What a calibration is of: another exposure map or another prior is another one."""
+def _identity(observation: Observation, priors: Priors, psf: PSF) -> dict[str, Any]:
+    """What a calibration is of: another exposure map, prior, PSF, version or precision is another one."""
     exposure = zlib.crc32(np.ascontiguousarray(observation.exposure).tobytes())
     if observation.background_map is not None:
         exposure = zlib.crc32(observation.background_map.tobytes(), exposure)
-    told = {f"prior_{name}": text for name, text in priors.describe().items()}
-    return told | {"name": observation.name, "exposure_crc32": exposure}
+    arrays = 0
+    for leaf in jax.tree.leaves(psf):
+        arrays = zlib.crc32(np.asarray(leaf).tobytes(), arrays)
+    told: dict[str, Any] = {f"prior_{name}": text for name, text in priors.describe().items()}
+    told |= {"psf": describe_psf(psf), "psf_crc32": arrays, "name": observation.name, "exposure_crc32": exposure}
+    return told | provenance() | {"double_precision": int(jax.config.jax_enable_x64)}
 
 
 def _inference(method: str, psf: PSF, seed: int, options: dict[str, Any]) -> Inference:
@@ -131,7 +140,7 @@ def _inference(method: str, psf: PSF, seed: int, options: dict[str, Any]) -> Inf
         return lambda stamps, priors: grid_fits(stamps, priors, psf=psf, seed=seed, **options)
     if method == "nuts":
         options = {"num_chains": 2, "num_warmup": 500, "num_samples": 1000} | options
-    return lambda stamps, priors: iter_fits(stamps, priors, method=method, psf=psf, seed=seed, **options)
+    return lambda stamps, priors: iter_posteriors(stamps, priors, method=method, psf=psf, seed=seed, **options)
 
 
 class _Store:
@@ -154,7 +163,10 @@ class _Store:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: expected an unfinished calibration, found none: {error}") from error
         if settings != self.settings:
-            raise InputError(f"{path}: expected an unfinished calibration with these settings, found other settings")
+            was, now = json.loads(settings), json.loads(self.settings)
+            differing = [name for name in was | now if was.get(name) != now.get(name)]
+            told = ", ".join(f"{name} {was.get(name, 'none')} (now {now.get(name, 'none')})" for name in differing)
+            raise InputError(f"{path}: expected an unfinished calibration with these settings, found {told}")
         self.done, self.values, self.problem, self.failed = done, values, problem, failed
 
     def add(self, ranks: Ranks, posterior: StampPosterior) -> None:

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..checks import check_draws
+from ..checks import Check, check_draws
+from ..inference.doubts import DETECTION, EXTENT, POSITION, outside_circle
+from ..inference.falsealarm import with_false_alarm
 from ..inference.many import fit_safely, fit_together, lanes
 from ..inference.methods import Plan
 from ..inference.posterior import FAILED, StampPosterior
@@ -18,10 +20,13 @@ from ..observation import Observation
 from ..priors import SITES
 from ..psf import PSF, describe_psf
 from ..results import flat
+from .columns import surroundings
 from .sources import Source
 
-NO_FIT, MODEL, METHOD, LIGHT = 1, 2, 4, 8
-"""Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside."""
+NO_FIT, MODEL, METHOD, LIGHT, PLACE, SHAPE, DETECTED = 1, 2, 4, 8, 16, 32, 64
+"""Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside; not where
+it was asked for, or at two places; not as wide as the PSF; detection likelihood and Bayes factor in contradiction."""
+_DOUBTS = {POSITION: PLACE, EXTENT: SHAPE, DETECTION: DETECTED}
 _LEAST_LIGHT = 0.5
 _QUANTILES = (0.16, 0.5, 0.84)
 _IMAGES = 50
@@ -57,7 +62,9 @@ def measure_all(
         fitted = {job[0].name: one for job, one in zip(jobs, fit_together(jobs, plan, _TOGETHER), strict=True)}
     with ThreadPoolExecutor(threads) as pool:
         each = partial(measure, plan=plan, num_replicates=num_replicates, significance=significance)
-        return list(pool.map(lambda source: each(source, fitted=fitted.get(source.name)), sources))
+        measured = pool.map(lambda source: each(source, fitted=fitted.get(source.name)), sources)
+        pairs = zip(sources, measured, strict=True)
+        return [replace(one, row=one.row | surroundings(source, one.row)) for source, one in pairs]
 
 
 def measure(
@@ -74,7 +81,8 @@ def measure(
     stamp = source.stamp
     if stamp is None or source.priors is None:
         return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
-    posterior = fitted or fit_safely((stamp, source.priors, source.psf), plan)
+    own_plan = replace(plan, psf=source.psf)
+    posterior = with_false_alarm(fitted or fit_safely((stamp, source.priors, source.psf), plan), own_plan)
     if posterior.method == FAILED:
         images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
         return Measured(row | {"FLAG": NO_FIT, "MEANING": "; ".join(posterior.problems), "METHOD": "none"}, {}, images)
@@ -82,8 +90,6 @@ def measure(
     mean, alone = _images(stamp, drawn, source.psf)
     row["PSF"] = describe_psf(source.psf)
     row |= _parameters(drawn) | _place(stamp, drawn) | _counts(stamp, drawn["flux"], alone) | _quality(posterior)
-    flag = 0
-    said: list[str] = []
     check = None
     if num_replicates and all(np.isfinite(draws).all() for draws in drawn.values()):
         check = check_draws(
@@ -98,16 +104,29 @@ def measure(
             plain=False,
         )
         row["P_VALUE"] = check.p_value
-    if check is not None and check.flagged:
-        flag, said = flag | MODEL, [*said, *check.sentences]
-    if posterior.problems:
-        flag, said = flag | METHOD, [*said, *posterior.problems]
-    if row["LIGHT"] < _LEAST_LIGHT:
-        flag, said = flag | LIGHT, [*said, f"the stamp's exposed pixels hold {row['LIGHT']:.0%} of the light"]
+    outside = outside_circle(drawn["x_pos"], drawn["y_pos"], (source.x, source.y), source.radius)
+    flag, said = _flag(posterior, check, row["LIGHT"], outside)
     row |= {"FLAG": flag, "MEANING": "; ".join(said)}
     images = np.stack([stamp.counts, mean, stamp.exposure]).astype(np.float32)
     kept = {name: draws.astype(np.float32) for name, draws in drawn.items() if draws.ndim == 1}
     return Measured(row, kept, images)
+
+
+def _flag(posterior: StampPosterior, check: Check | None, light: float, outside: str) -> tuple[int, list[str]]:
+    """Return the flag of a source with a fit, and its words."""
+    flag = 0
+    said: list[str] = []
+    if outside:
+        flag, said = flag | PLACE, [outside]
+    for about, sentence in posterior.notes.items():
+        flag, said = flag | _DOUBTS[about], [*said, sentence]
+    if check is not None and check.flagged:
+        flag, said = flag | MODEL, [*said, *check.sentences]
+    if posterior.problems:
+        flag, said = flag | METHOD, [*said, *posterior.problems]
+    if light < _LEAST_LIGHT:
+        flag, said = flag | LIGHT, [*said, f"the stamp's exposed pixels hold {light:.0%} of the light"]
+    return flag, said
 
 
 def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
@@ -178,6 +197,7 @@ def _quality(posterior: StampPosterior) -> dict[str, Any]:
         "flux_ul95": "FLUX_UL95",
         "flux_detectable": "FLUX_DETECTABLE",
         "det_like": "DET_LIKE",
+        "p_false": "P_FALSE",
         "ln_bayes_factor": "LN_BAYES",
         "khat": "KHAT",
         "ess": "ESS",

@@ -1,136 +1,175 @@
-"""The files of a catalogue: tables, DS9 regions, posteriors and the page, each whole or not at all."""
+"""The files of a catalogue: tables, DS9 regions, posteriors and the page, each whole or not at all.
+
+A catalogue may have more sources than memory has room for: what is more than a number a source is read from the store
+and written a piece at a time.
+"""
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..files import replacing
+from ..files import file_names, replacing
 from ..observation import Observation
+from ..plot.axes import pixel_size
 from ..priors import ALL_SITES
 from ..results import label_parameter, provenance
 from .fields import Field
-from .measure import Measured
-from .page import Thumbnail, catalogue_page
+from .page import MOST_IMAGES, catalogue_page
+from .picture import field_picture, thumbnails
+from .store import Store
 
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-_EDGE = 15
-"""Pixels about the exposed area in the picture of the field."""
-TABLES = {"catalog.ecsv": "ascii.ecsv", "catalog.fits": "fits", "catalog.vot": "votable"}
+_MOST_ROWS = 10_000
+"""The page's table has so many rows: a browser is slow with more."""
+_ROWS_AT_ONCE = 10_000
+_SOURCES_TOGETHER = 64
+"""Sources whose draws lie side by side in posteriors.nc, at most."""
 
 
 def write_tables(folder: Path, table: "QTable") -> None:
-    """Write the table as ECSV, FITS and VOTable, with units and descriptions."""
-    for name, form in TABLES.items():
-        with replacing(folder / name) as temporary:
-            told = table.copy()
-            if form == "fits":
-                for column in told.colnames:  # a FITS header has no room for descriptions; they would warn
-                    told[column].info.description = None
-                    if told[column].dtype.kind == "U":
-                        told[column] = np.char.encode(told[column], "utf-8")
-            told.write(temporary, format=form, overwrite=True)
+    """Write the table as ECSV, FITS and VOTable, with units, descriptions and UCDs."""
+    with replacing(folder / "catalog.ecsv") as temporary:
+        _write_ecsv(temporary, table)
+    with replacing(folder / "catalog.fits") as temporary:
+        _write_fits(temporary, table)
+    with replacing(folder / "catalog.vot") as temporary:
+        table.write(temporary, format="votable", overwrite=True)
 
 
-def write_regions(folder: Path, table: "QTable", fields: Sequence[Field]) -> None:
-    """Write DS9 regions of the fitted positions, with names; flagged ones in red. One file for each field."""
-    from astropy import units
+def _write_fits(path: Path, table: "QTable") -> None:
+    """Write the table with a description (TCOMM) and a UCD (TUCD) for each column, which astropy leaves out."""
+    from astropy.io import fits
+    from astropy.table import QTable
 
+    columns = {name: table[name] for name in table.colnames}
+    words = {name: np.char.encode(own, "utf-8") for name, own in columns.items() if own.dtype.kind == "U"}
+    hdu = fits.table_to_hdu(QTable(columns | words, copy=False))
+    for number, name in enumerate(table.colnames, 1):
+        hdu.header[f"TCOMM{number}"] = table[name].info.description
+        hdu.header[f"TUCD{number}"] = table[name].info.meta["ucd"]
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+
+
+def _write_ecsv(path: Path, table: "QTable") -> None:
+    """Write the table a block of rows at a time: astropy makes words of all numbers before it writes the first."""
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        header = io.StringIO()
+        table[:0].write(header, format="ascii.ecsv")
+        stream.write(header.getvalue())
+        for first in range(0, len(table), _ROWS_AT_ONCE):
+            block = io.StringIO()
+            table[first : first + _ROWS_AT_ONCE].write(block, format="ascii.ecsv")
+            stream.write(block.getvalue().removeprefix(header.getvalue()))
+
+
+def write_regions(folder: Path, table: "QTable", field_names: Sequence[str], sizes: Sequence[int]) -> None:
+    """Write DS9 regions of the fitted positions, with names; flagged ones in red. One file for each field.
+
+    Args:
+        folder: where to.
+        table: the catalogue.
+        field_names, sizes: of the fields, and how many sources each has.
+    """
+    x, y = (position_in(table, axis) for axis in "XY")
+    known = np.isfinite(x) & np.isfinite(y)
+    names, flagged = table["ID"], np.asarray(table["FLAG"]) != 0
     first = 0
-    for field in fields:
-        own, first = table[first : first + len(field.regions)], first + len(field.regions)
-        lines = ["# Region file format: DS9", "image"]
-        for row in own:
-            x, y = row["X_ASKED"].to_value(units.pix), row["Y_ASKED"].to_value(units.pix)
-            if "X_IMA" in table.colnames and np.isfinite(row["X_IMA"]):
-                x, y = row["X_IMA"].to_value(units.pix), row["Y_IMA"].to_value(units.pix)
-            if np.isfinite(x) and np.isfinite(y):
-                colour = "red" if row["FLAG"] else "green"
-                name = str(row["ID"]).replace("{", "(").replace("}", ")")
-                lines.append(f"circle({x:.3f},{y:.3f},5) # color={colour} text={{{name}}}")
-        path = folder / ("catalog.reg" if len(fields) == 1 else f"catalog_{field.name}.reg")
-        with replacing(path) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name_on_disk, size in zip(file_names(field_names), sizes, strict=True):
+        path = folder / ("catalog.reg" if len(sizes) == 1 else f"catalog_{name_on_disk}.reg")
+        with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+            stream.write("# Region file format: DS9\nimage\n")
+            for row in first + np.flatnonzero(known[first : first + size]):
+                colour = "red" if flagged[row] else "green"
+                name = str(names[row]).replace("{", "(").replace("}", ")")
+                stream.write(f"circle({x[row]:.3f},{y[row]:.3f},5) # color={colour} text={{{name}}}\n")
+        first += size
 
 
-def write_posteriors(folder: Path, measured: Sequence[Measured], observation: Observation) -> None:
+def position_in(table: "QTable", axis: str) -> np.ndarray:
+    """Return the fitted x or y, or that asked for where there is no fit [FITS image pixels]."""
+    asked = np.asarray(table[f"{axis}_ASKED"].value, float)
+    if f"{axis}_IMA" not in table.colnames:
+        return asked
+    found = np.asarray(table[f"{axis}_IMA"].value, float)
+    return np.where(np.isfinite(found), found, asked)
+
+
+def write_posteriors(store: Store, identifiers: Sequence[str], observation: Observation) -> None:
     """Write the draws of all sources into one netCDF file that ArviZ opens: dimensions chain, draw and source.
 
-    A source without a fit has NaN.
+    A source without a fit has NaN; one with more draws than another gives as many, evenly chosen.
+
+    Args:
+        store: the results.
+        identifiers: the names of all sources.
+        observation: gives the unit of a flux.
     """
+    import h5netcdf
+    import h5py
     import xarray
 
-    names = [name for name in ALL_SITES if any(name in one.draws for one in measured)]
-    if not names:
+    found: set[str] = set()
+    number = 0
+    for lengths in store.lengths():
+        found |= lengths.keys()
+        number = min([*lengths.values(), *([number] if number else [])], default=0)
+    if not found:
         return
-    number = min(len(one.draws[names[0]]) for one in measured if one.draws)
-    values = {name: np.full((1, number, len(measured)), np.nan, np.float32) for name in names}
-    for place, one in enumerate(measured):
-        for name, draws in one.draws.items():
-            chosen = np.linspace(0, len(draws) - 1, number).astype(int)
-            values[name][0, :, place] = draws[chosen]
-    identifiers = np.array([str(one.row["ID"]) for one in measured], dtype=object)
-    dataset = xarray.Dataset(
-        {name: (("chain", "draw", "source"), array) for name, array in values.items()},
-        coords={"chain": [0], "draw": np.arange(number), "source": identifiers},
-    )
-    for name in names:
-        label_parameter(dataset[name], name, observation)
-    tree = xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=provenance()), "/posterior": dataset})
-    with replacing(folder / "posteriors.nc") as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf")
+    with replacing(store.folder / "posteriors.nc") as temporary, h5netcdf.File(temporary, "w") as file:
+        file.attrs.update(provenance())
+        group = file.create_group("posterior")
+        group.dimensions = {"chain": 1, "draw": number, "source": len(identifiers)}
+        group.create_variable("chain", ("chain",), np.int64)[...] = 0
+        group.create_variable("draw", ("draw",), np.int64)[...] = np.arange(number)
+        group.create_variable("source", ("source",), h5py.string_dtype())[...] = np.array(identifiers, object)
+        variables = {}
+        for name in (name for name in ALL_SITES if name in found):
+            variables[name] = group.create_variable(
+                name,
+                ("chain", "draw", "source"),
+                np.float32,
+                fillvalue=np.float32(np.nan),
+                chunks=(1, number, min(store.chunk_size, len(identifiers), _SOURCES_TOGETHER)),
+            )
+            labelled = xarray.DataArray()
+            label_parameter(labelled, name, observation)
+            variables[name].attrs.update(labelled.attrs)
+        for chunk, sources in enumerate(store.numbers):
+            _write_draws(variables, slice(sources.start, sources.stop), store.draws(chunk), number)
 
 
-def write_page(
-    folder: Path, table: "QTable", measured: Sequence[Measured], fields: Sequence[Field], notes: list[str]
-) -> None:
-    """Write the page: the first field's picture, the table, and three images of each source."""
-    thumbnails = {
-        str(one.row["ID"]): Thumbnail(one.images[0], one.images[1], one.images[2] > 0)
-        for one in measured
-        if one.images is not None
-    }
-    names = [field.observation.name for field in fields]
-    title = f"Sources of {names[0]}" if len(fields) == 1 and names[0] else f"Sources of {len(fields)} fields"
-    picture = _picture(table, fields[0]) if len(fields) == 1 else None
-    page = catalogue_page(table, thumbnails, title=title, field=picture, notes=notes)
-    with replacing(folder / "catalog.html") as temporary:
+def _write_draws(variables: dict[str, Any], where: slice, draws: list[dict[str, np.ndarray]], number: int) -> None:
+    """Write a chunk's draws, `number` of each source's."""
+    for name, variable in variables.items():
+        values = np.full((number, len(draws)), np.nan, np.float32)
+        for place, own in enumerate(draws):
+            if name in own:
+                values[:, place] = own[name][np.linspace(0, len(own[name]) - 1, number).astype(int)]
+        variable[0, :, where] = values
+
+
+def write_page(store: Store, table: "QTable", fields: Sequence[Field], notes: list[str]) -> None:
+    """Write the page: the first field's picture, the table, and three images of each source that is shown.
+
+    A catalogue of more than 10,000 sources has so many of them on its page, flagged ones first.
+    """
+    flagged_first = np.argsort(np.asarray(table["FLAG"]) == 0, kind="stable")
+    chosen = store.images([int(number) for number in flagged_first[:MOST_IMAGES]])
+    observation = fields[0].observation
+    shown = dict(thumbnails(table, chosen, pixel_size(observation) if len(fields) == 1 else None))
+    name = observation.name
+    title = f"Sources of {name}" if len(fields) == 1 and name else f"Sources of {len(fields)} fields"
+    picture = field_picture(table, fields[0]) if len(fields) == 1 else None
+    rows = table
+    if len(table) > _MOST_ROWS:
+        rows = table[np.sort(flagged_first[:_MOST_ROWS])]
+        notes = [*notes, f"{len(rows):,} of {len(table):,} sources are on this page, flagged ones first."]
+    totals = len(table), int((np.asarray(table["METHOD"]) == "none").sum())
+    page = catalogue_page(rows, shown, title=title, field=picture, notes=notes, totals=totals)
+    with replacing(store.folder / "catalog.html") as temporary:
         temporary.write_text(page, encoding="utf-8")
-
-
-def _picture(table: "QTable", field: Field) -> bytes:
-    """Draw the field with a circle and a name for each source, flagged ones in red."""
-    from matplotlib.figure import Figure
-
-    observation = field.observation
-    (ny, nx), (left, low) = observation.shape, observation.origin
-    figure = Figure(figsize=(8, 8 * min(ny / nx, 1.5)), layout="constrained")
-    ax = figure.subplots()
-    shown = np.where(observation.exposure > 0, np.sqrt(observation.counts), np.nan)
-    top = max(2.0, float(np.nanquantile(shown, 0.9995)))
-    extent = (left - 0.5, left + nx - 0.5, low - 0.5, low + ny - 0.5)
-    ax.imshow(shown, origin="lower", extent=extent, cmap="gray_r", vmin=0, vmax=top, interpolation="none")
-    for row, region in zip(table, field.regions, strict=True):
-        colour = "tab:red" if row["FLAG"] else "tab:blue"
-        radius = region.radius if np.isfinite(region.radius) else 5.0
-        if not (np.isfinite(region.x) and np.isfinite(region.y)):
-            continue
-        angle = np.linspace(0, 2 * np.pi, 40)
-        ax.plot(region.x + radius * np.cos(angle), region.y + radius * np.sin(angle), color=colour, lw=1)
-        if len(table) <= 200:
-            ax.annotate(str(row["ID"]), (region.x, region.y + radius), (0, 1), textcoords="offset points", fontsize=7,
-                        color=colour, ha="center", va="bottom", annotation_clip=True)  # fmt: skip
-    rows, columns = (np.flatnonzero((observation.exposure > 0).any(axis=axis)) for axis in (1, 0))
-    ax.set(xlim=(left + columns[0] - _EDGE, left + columns[-1] + _EDGE))
-    ax.set(
-        ylim=(low + rows[0] - _EDGE, low + rows[-1] + _EDGE),
-        xlabel="x [FITS image pixel]",
-        ylabel="y [FITS image pixel]",
-    )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()

@@ -3,20 +3,23 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import DataWarning, InputError
 from ..inference.methods import make_plan
-from ..psf import GaussianPSF, describe_psf, epic_psf
+from ..psf import GaussianPSF, choose_and_say
 from .cluster import on_cluster
 from .fields import Field
+from .icrsregions import write_sky_regions
 from .measure import Measured, measure_all
 from .outputs import write_page, write_posteriors, write_regions, write_tables
-from .sources import Settings, sources_of
+from .sources import Settings, Source, sources_of
 from .store import Store
 from .table import make_table
 
@@ -44,6 +47,7 @@ def catalog(
     out: str | os.PathLike[str],
     *,
     psf: str = "auto",
+    psf_sampling: float | None = None,
     neighbours: str = "fit",
     gradient: bool = True,
     position: str = "free",
@@ -58,6 +62,7 @@ def catalog(
     workers: int = 0,
     scheduler: str | None = None,
     progress: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> "QTable":
     """Fit, check, limit and tabulate every source of one field or of many.
 
@@ -65,9 +70,10 @@ def catalog(
     called again, and ends with the same table to the byte. A source that cannot be fitted is a row that says why.
 
     Args:
-        fields: images with their sources.
+        fields: images with their sources; `read_fields` gives such as are read when they are needed.
         out: the folder for catalog.ecsv, .fits, .vot, .reg and .html, and posteriors.nc.
-        psf: "auto" (the King profile for an EPIC image, else a Gaussian), "gaussian", "king", "moffat", or a FITS file.
+        psf: "auto" (the telescope's in the header, else a Gaussian), "gaussian", "king", "moffat", or a FITS file.
+        psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
         neighbours: other sources in a stamp: "fit" them jointly, "mask" their circles, or "ignore" them.
         gradient: whether the background may have a gradient.
         position: "free", or "fixed" at the regions' (forced photometry).
@@ -79,6 +85,7 @@ def catalog(
         workers: so many local processes, each on one core, in place of threads in this one.
         scheduler: address of a Dask scheduler to send the chunks to.
         progress: whether to show a bar on stderr.
+        say: is told in words what an earlier run left, where it left something.
 
     Returns:
         The table.
@@ -86,8 +93,8 @@ def catalog(
     Raises:
         InputError: an option that is none, no source, or a folder that holds another catalogue.
     """
-    fields = [fields] if isinstance(fields, Field) else list(fields)
-    settings = Settings(psf, neighbours, gradient, position, half_size)
+    fields = [fields] if isinstance(fields, Field) else fields
+    settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling)
     plan = make_plan(
         method, GaussianPSF(), num_draws, 400.0, seed, num_chains=1, num_warmup=1000, num_samples=num_samples
     )
@@ -98,24 +105,26 @@ def catalog(
         raise InputError(f"workers: expected 0 or more, found {workers}")
     if 0 < num_replicates < 100 or num_replicates < 0:
         raise InputError(f"num_replicates: expected 0 or at least 100, found {num_replicates}")
-    sources = list(sources_of(fields, settings)) if fields else []
-    if not sources:
+    sources = sources_of(fields, settings)
+    if not len(sources):
         raise InputError("fields: expected at least one source, found none")
     store = Store(Path(out), asdict(settings) | asdict(work), sources, chunk_size)
     missing = store.missing()
     for name in store.damaged:
         warnings.warn(f"{store.chunks / name}: damaged, computed anew", DataWarning, 2)
+    kept = len(sources) - sum(len(store.numbers[chunk]) for chunk in missing)
+    if say is not None and kept:
+        say(f"kept {kept} of {len(sources)} sources from an earlier run")
     plan = replace(plan, longest=len(sources) <= _FEW)
     do = partial(measure_all, plan=plan, num_replicates=num_replicates, significance=significance)
     for chunk, measured in _run(store, missing, do, workers, scheduler, progress):
         store.write(chunk, measured)
-    measured = [one for chunk in range(len(store.numbers)) for one in store.read(chunk)]
-    table = make_table([one.row for one in measured], fields[0].observation.flux_unit)
-    notes = _notes(settings, sources, fields)
+    table = make_table(store.rows(), fields[0].observation.flux_unit)
     write_tables(store.folder, table)
-    write_regions(store.folder, table, fields)
-    write_posteriors(store.folder, measured, fields[0].observation)
-    write_page(store.folder, table, measured, fields, notes)
+    write_regions(store.folder, table, sources.field_names, sources.sizes)
+    write_sky_regions(store.folder, table, fields, sources.field_names)
+    write_posteriors(store, table["ID"], fields[0].observation)
+    write_page(store, table, fields, _notes(settings, sources[0], fields[0]))
     return table
 
 
@@ -138,18 +147,17 @@ def _run(
             bar.update(len(measured))
 
 
-def _notes(settings: Settings, sources: Any, fields: Sequence[Field]) -> list[str]:
+def _notes(settings: Settings, first: Source, field: Field) -> list[str]:
     """What was assumed, in words."""
-    first = sources[0]
-    observation = fields[0].observation
-    epic = epic_psf(observation.header, observation.wcs, first.x, first.y) if settings.psf in ("auto", "king") else None
-    shape = epic.line() + " at the first source" if epic is not None else describe_psf(first.psf)
+    observation = field.observation
+    x, y = (first.x, first.y) if np.isfinite([first.x, first.y]).all() else observation.centre
+    _, shape = choose_and_say(settings.psf, observation.header, observation.wcs, x, y, settings.psf_sampling)
     background = "with a gradient" if settings.gradient else "uniform"
     others = {"fit": "fitted jointly", "mask": "masked", "ignore": "ignored"}[settings.neighbours]
     place = "free about the position asked for" if settings.position == "free" else "fixed at the position asked for"
     size, observed = 2 * settings.half_size + 1, f"{observation.exposure_unit} ({observation.unit_source})"
     return [
-        f"PSF: {shape}.",
+        f"{shape}; at the first source.",
         f"Stamps of {size} x {size} pixels; background {background}; neighbours {others}; positions {place}.",
         f"Exposure in {observed}; fluxes in {observation.flux_unit}, medians with 68 % intervals.",
     ]

@@ -9,10 +9,12 @@ import numpyro.distributions as dist
 
 from ..errors import InputError
 from ..observation import Observation
-from ..priors import Priors
+from ..priors import Priors, position_prior
 from ..psf import PSF, choose_psf
 from ..regions import Region
+from .columns import Place, places_of
 from .fields import Field
+from .fingerprint import Fingerprint
 
 NEIGHBOURS = ("fit", "mask", "ignore")
 POSITIONS = ("free", "fixed")
@@ -28,11 +30,12 @@ class Settings:
     """How sources become stamps.
 
     Attributes:
-        psf: "auto", or a name or file of `choose_psf`; "auto" is "king" for an EPIC image and "gaussian" for others.
+        psf: a name or file of `choose_psf`; "auto" is the PSF of the telescope that the header names.
         neighbours: "fit" them jointly, "mask" their circles, or "ignore" them.
         gradient: whether the background may have a gradient.
         position: "free", or "fixed" at the region's.
         half_size: the stamp has 2 half_size + 1 pixels.
+        psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
     """
 
     psf: str = "auto"
@@ -40,6 +43,7 @@ class Settings:
     gradient: bool = True
     position: str = "free"
     half_size: int = 20
+    psf_sampling: float | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("neighbours", NEIGHBOURS), ("position", POSITIONS)):
@@ -57,9 +61,11 @@ class Source:
         name: unique in the catalogue; its random key is made from it.
         field: name of its field.
         x, y: the position asked for [FITS image pixels].
-        stamp: its image, or None where there is none, for the reason in
-        reason: one line.
+        stamp: its image; None where there is none.
+        reason: why there is no stamp, in one line; empty where there is one.
         priors, psf: of the model.
+        radius: of the region; NaN where it has none [pixels].
+        place: where in the field it was asked for.
     """
 
     name: str
@@ -70,38 +76,102 @@ class Source:
     reason: str
     priors: Priors | None
     psf: PSF
+    radius: float = float("nan")
+    place: Place | None = None
 
 
-def sources_of(fields: Sequence[Field], settings: Settings) -> Iterator[Source]:
-    """Make the sources of all fields, one after the other.
+class Sources:
+    """The sources of all fields, one after the other; each is made, and its stamp cut, when it is asked for.
+
+    Attributes:
+        settings: how sources become stamps.
+        field_names: of all fields.
+        sizes: the number of sources in each.
+        fingerprint: checksums of the input.
+    """
+
+    def __init__(self, fields: Sequence[Field], settings: Settings) -> None:
+        """Look at every field once.
+
+        Raises:
+            InputError: a name that stands twice, or fields whose fluxes have different units.
+        """
+        self.settings = settings
+        self._fields = fields
+        self._last: tuple[int, Field, list[Place]] | None = None
+        self.field_names: list[str] = []
+        self.sizes: list[int] = []
+        added, seen = Fingerprint(), set[str]()
+        unit = None
+        for number in range(len(fields)):
+            _, field, places = self._prepared(number)
+            unit = unit or field.observation.flux_unit
+            if field.observation.flux_unit != unit:
+                units = f"{unit!r} and {field.observation.flux_unit!r}"
+                raise InputError(f"fields: expected fluxes in one unit, found {units}")
+            if len(fields) > 1 and field.name in ("", *self.field_names):
+                said = f"found {field.name!r} for field {number + 1}"
+                raise InputError(f"fields: expected a name for each of several fields, each another, {said}")
+            names = [self._name(field, region) for region in field.regions]
+            for name in names:
+                if name in seen:
+                    raise InputError(f"regions: expected each name once, found {name!r} twice")
+                seen.add(name)
+            self.field_names.append(field.name)
+            self.sizes.append(len(names))
+            added.add(field, names, self._made(field, places, 0) if names else None)
+        self.fingerprint = added.told()
+        self._ends = np.cumsum(self.sizes)
+
+    def __len__(self) -> int:
+        """Return the number of sources in all fields."""
+        return sum(self.sizes)
+
+    def __iter__(self) -> Iterator[Source]:
+        """Make one after the other."""
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> Source:
+        """Make one source."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        which = int(np.searchsorted(self._ends, number, side="right"))
+        _, field, places = self._prepared(which)
+        return self._made(field, places, number - int(self._ends[which]) + self.sizes[which])
+
+    def _made(self, field: Field, places: list[Place], number: int) -> Source:
+        region = field.regions[number]
+        made = _source(self._name(field, region), field, region, self.settings)
+        return replace(made, place=places[number])
+
+    def _name(self, field: Field, region: Region) -> str:
+        return f"{field.name}:{region.name}" if len(self._fields) > 1 else region.name
+
+    def _prepared(self, which: int) -> tuple[int, Field, list[Place]]:
+        """Return a field as its sources see it, and their places; the last one is kept: sources come in order."""
+        if self._last is None or self._last[0] != which:
+            self._last = None
+            given = self._fields[which]
+            # A worker gets the coordinates through FITS text: all are brought to what survives it.
+            wcs = pickle.loads(pickle.dumps(given.observation.wcs))
+            self._last = which, given._replace(observation=replace(given.observation, wcs=wcs)), places_of(given)
+        return self._last
+
+
+def sources_of(fields: Sequence[Field], settings: Settings) -> Sources:
+    """Return the sources of all fields.
 
     Raises:
         InputError: a name that stands twice, or fields whose fluxes have different units.
     """
-    seen: set[str] = set()
-    names = [field.name for field in fields]
-    if len(fields) > 1 and ("" in names or len(set(names)) < len(names)):
-        raise InputError(f"fields: expected a name for each of several fields, each another, found {names}")
-    for given in fields:
-        # A worker gets the coordinates through FITS text: all are brought to what survives it.
-        wcs = pickle.loads(pickle.dumps(given.observation.wcs))
-        field = given._replace(observation=replace(given.observation, wcs=wcs))
-        if field.observation.flux_unit != fields[0].observation.flux_unit:
-            units = f"{fields[0].observation.flux_unit!r} and {field.observation.flux_unit!r}"
-            raise InputError(f"fields: expected fluxes in one unit, found {units}")
-        for region in field.regions:
-            name = f"{field.name}:{region.name}" if len(fields) > 1 else region.name
-            if name in seen:
-                raise InputError(f"regions: expected each name once, found {name!r} twice")
-            seen.add(name)
-            yield _source(name, field, region, settings)
+    return Sources(fields, settings)
 
 
 def _source(name: str, field: Field, region: Region, settings: Settings) -> Source:
     observation = field.observation
     header, wcs = observation.header, observation.wcs
     place = (region.x, region.y) if np.isfinite(region.x) and np.isfinite(region.y) else observation.centre
-    psf = choose_psf(settings.psf, header, wcs, *place)
+    psf = choose_psf(settings.psf, header, wcs, *place, settings.psf_sampling)
     try:
         stamp = observation.stamp(region.x, region.y, settings.half_size, name=name)
         stamp = replace(stamp, header=None)
@@ -110,8 +180,8 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
             stamp = _masked(stamp, region, nearby)
         priors = _priors(stamp, region, nearby, settings, psf)
     except InputError as error:
-        return Source(name, field.name, region.x, region.y, None, str(error), None, psf)
-    return Source(name, field.name, region.x, region.y, stamp, "", priors, psf)
+        return Source(name, field.name, region.x, region.y, None, str(error), None, psf, region.radius)
+    return Source(name, field.name, region.x, region.y, stamp, "", priors, psf, region.radius)
 
 
 def _nearby(field: Field, region: Region, stamp: Observation, masked: bool) -> list[Region]:
@@ -141,7 +211,7 @@ def _masked(stamp: Observation, region: Region, nearby: list[Region]) -> Observa
 
 
 def _priors(stamp: Observation, region: Region, nearby: list[Region], settings: Settings, psf: PSF) -> Priors:
-    priors = Priors.default(stamp, region.x, region.y, psf)
+    priors = Priors.default(stamp, region.x, region.y, psf, region.radius)
     if settings.position == "fixed":
         priors = priors.replace(x_pos=region.x, y_pos=region.y)
     if settings.gradient:
@@ -149,10 +219,11 @@ def _priors(stamp: Observation, region: Region, nearby: list[Region], settings: 
     if nearby and settings.neighbours == "fit":
         flux = priors.free["flux"]
         one = np.ones(len(nearby))
+        reach = np.array([max(_circle(other), _LEAST_RADIUS) for other in nearby])
         x, y = np.array([other.x for other in nearby]), np.array([other.y for other in nearby])
         priors = priors.replace(
-            neighbour_x=dist.Normal(x, 2.0 * one) if settings.position == "free" else x,
-            neighbour_y=dist.Normal(y, 2.0 * one) if settings.position == "free" else y,
+            neighbour_x=position_prior(x, reach) if settings.position == "free" else x,
+            neighbour_y=position_prior(y, reach) if settings.position == "free" else y,
             neighbour_flux=dist.LogNormal(float(flux.loc) * one, float(flux.scale) * one),
         )
     return priors

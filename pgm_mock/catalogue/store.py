@@ -3,29 +3,33 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from ..errors import InputError
 from ..files import output_folder, replacing
-from ..psf import describe_psf
 from ..results import provenance
+from .fingerprint import MODEL_CHECKSUM
 from .measure import Measured
-from .sources import Source
+from .sources import Source, Sources
 
 _MANIFEST = "catalog.json"
 
 
 class Store:
-    """The folder of a catalogue."""
+    """The folder of a catalogue.
 
-    def __init__(
-        self, folder: str | Path, settings: dict[str, Any], sources: Sequence[Source], chunk_size: int
-    ) -> None:
+    A chunk is an .npz file: the sources' rows, each parameter's draws of all sources one after the other, their images,
+    and for each source how many draws are its own. Nothing but what is asked for is read back.
+    """
+
+    def __init__(self, folder: str | Path, settings: dict[str, Any], sources: Sources, chunk_size: int) -> None:
         """Open the folder, or make it; what was done before with the same settings and the same input is kept.
 
         Raises:
@@ -34,10 +38,12 @@ class Store:
         self.folder = output_folder(folder)
         self.chunks = output_folder(self.folder / "chunks")
         self.sources = sources
+        self.chunk_size = chunk_size
         self.numbers = [range(n, min(n + chunk_size, len(sources))) for n in range(0, len(sources), chunk_size)]
         self.damaged: list[str] = []
-        told = settings | provenance() | {"chunk_size": chunk_size, "input": _fingerprint(sources)}
-        self.identity = json.dumps(told | {"double_precision": bool(jax.config.jax_enable_x64)}, sort_keys=True)
+        told = settings | provenance() | {"chunk_size": chunk_size} | sources.fingerprint
+        told["double_precision"] = bool(jax.config.jax_enable_x64)
+        self.identity = json.dumps(told, sort_keys=True)
         for left in [*self.folder.glob(".catalog*"), *self.chunks.glob(".0*")]:  # of a run that was killed
             left.unlink(missing_ok=True)
         manifest = self.folder / _MANIFEST
@@ -45,7 +51,7 @@ class Store:
         if known not in (None, json.loads(self.identity)):
             raise InputError(
                 f"{self.folder}: expected a new folder, or one with a catalogue of the same files and options by the "
-                f"same versions, found one of others (see {_MANIFEST})"
+                f"same versions, found one of others: {_differences(known, json.loads(self.identity))}"
             )
         if known is None:
             with replacing(manifest) as temporary:
@@ -56,48 +62,95 @@ class Store:
         return self.chunks / f"{chunk:06d}.npz"
 
     def missing(self) -> list[int]:
-        """The chunks that are not done; one that cannot be read, or is of another run, is noted in `damaged`."""
+        """The chunks that are not done; one that is damaged, or is of another run, is noted in `damaged`."""
         found = []
         for chunk in range(len(self.numbers)):
             if not self.path(chunk).exists():
                 found.append(chunk)
-                continue
-            try:
-                self.read(chunk)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            elif not self._is_sound(chunk):
                 self.damaged.append(self.path(chunk).name)
                 found.append(chunk)
         return found
 
+    def _is_sound(self, chunk: int) -> bool:
+        """Tell whether a chunk is of this catalogue, and all of its bytes are those that were written."""
+        try:
+            with self._opened(chunk) as arrays:
+                own = str(arrays["identity"]) == self._identity_of(chunk)
+                return own and arrays.zip is not None and arrays.zip.testzip() is None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            return False
+
     def sources_in(self, chunk: int) -> list[Source]:
-        """The sources of a chunk."""
+        """Make the sources of a chunk."""
         return [self.sources[number] for number in self.numbers[chunk]]
 
     def write(self, chunk: int, measured: Sequence[Measured]) -> None:
         """Keep the results of a chunk."""
-        arrays: dict[str, Any] = {"rows": json.dumps([one.row for one in measured]), "identity": self.identity}
-        for number, one in enumerate(measured):
-            arrays |= {f"{number}/draws/{name}": draws for name, draws in one.draws.items()}
-            if one.images is not None:
-                arrays[f"{number}/images"] = one.images
+        arrays: dict[str, Any] = {
+            "identity": self._identity_of(chunk),
+            "rows": json.dumps([one.row for one in measured]),
+            "lengths": json.dumps([{name: len(draws) for name, draws in one.draws.items()} for one in measured]),
+            "pictured": np.array([one.images is not None for one in measured]),
+        }
+        for name in sorted({name for one in measured for name in one.draws}):
+            arrays[f"draws/{name}"] = np.concatenate([one.draws[name] for one in measured if name in one.draws])
+        if arrays["pictured"].any():
+            arrays["images"] = np.stack([one.images for one in measured if one.images is not None])
         with replacing(self.path(chunk)) as temporary, open(temporary, "wb") as stream:
             np.savez(stream, **arrays)
 
-    def read(self, chunk: int) -> list[Measured]:
-        """Return the results of a chunk."""
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Read the rows of all sources, in order."""
+        for chunk in range(len(self.numbers)):
+            with self._opened(chunk) as arrays:
+                yield from json.loads(str(arrays["rows"]))
+
+    def lengths(self) -> Iterator[dict[str, int]]:
+        """Read for each source, in order, how many draws of which parameters it has."""
+        for chunk in range(len(self.numbers)):
+            with self._opened(chunk) as arrays:
+                yield from json.loads(str(arrays["lengths"]))
+
+    def draws(self, chunk: int) -> list[dict[str, np.ndarray]]:
+        """Read the draws of a chunk's sources, by parameter."""
+        with self._opened(chunk) as arrays:
+            lengths = json.loads(str(arrays["lengths"]))
+            found: list[dict[str, np.ndarray]] = [{} for _ in lengths]
+            for name in sorted({name for one in lengths for name in one}):
+                ends = np.cumsum([one.get(name, 0) for one in lengths])[:-1]
+                for own, part in zip(found, np.split(arrays[f"draws/{name}"], ends), strict=True):
+                    if len(part):
+                        own[name] = part
+        return found
+
+    def images(self, numbers: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Read the images of some sources, shape (3, ny, nx) each, in order; those without are left out."""
+        wanted = sorted(numbers)
+        for chunk in sorted({number // self.chunk_size for number in wanted}):
+            with self._opened(chunk) as arrays:
+                pictured = dict(
+                    zip(np.array(self.numbers[chunk])[arrays["pictured"]], arrays.get("images", []), strict=True)
+                )
+            yield from ((number, pictured[number]) for number in wanted if number in pictured)
+
+    @contextmanager
+    def _opened(self, chunk: int) -> Iterator[NpzFile]:
         with open(self.path(chunk), "rb") as stream, np.load(stream) as arrays:
-            rows = json.loads(str(arrays["rows"]))
-            if str(arrays["identity"]) != self.identity or len(rows) != len(self.numbers[chunk]):
-                raise ValueError("expected the rows of this catalogue, found others")
-            draws: list[dict[str, np.ndarray]] = [{} for _ in rows]
-            images: list[np.ndarray | None] = [None for _ in rows]
-            for key in arrays.files:
-                number, _, what = key.partition("/")
-                if what == "images":
-                    images[int(number)] = arrays[key]
-                elif what:
-                    draws[int(number)][what.removeprefix("draws/")] = arrays[key]
-        return [Measured(*one) for one in zip(rows, draws, images, strict=True)]
+            yield arrays
+
+    def _identity_of(self, chunk: int) -> str:
+        return f"chunk {chunk} of {self.identity}"
+
+
+def _differences(known: Any, wanted: dict[str, Any]) -> str:
+    """Say in words what differs between two catalogues' settings, versions and input."""
+    if not isinstance(known, dict):
+        return f"{_MANIFEST} holds no settings"
+    names = sorted(name for name in known.keys() | wanted.keys() if known.get(name) != wanted.get(name))
+    if len(names) > 1:  # the PSF and the priors follow from the rest
+        names = [name for name in names if name != MODEL_CHECKSUM]
+    return "; ".join(f"{name} {known.get(name, 'nothing')}, now {wanted.get(name, 'nothing')}" for name in names)
 
 
 def _json_or_nothing(path: Path) -> Any:
@@ -106,22 +159,3 @@ def _json_or_nothing(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _fingerprint(sources: Sequence[Source]) -> str:
-    """A checksum of all that the results depend on beside the options."""
-    crc = 0
-    skies: dict[int, str] = {}
-    for source in sources:
-        told = [source.name, source.x, source.y, source.reason, describe_psf(source.psf)]
-        for leaf in jax.tree.leaves(source.psf):
-            crc = zlib.crc32(np.asarray(leaf).tobytes(), crc)
-        if source.stamp is not None and source.priors is not None:
-            wcs = source.stamp.wcs
-            if wcs is not None and id(wcs) not in skies:
-                skies[id(wcs)] = wcs.to_header_string(relax=True)
-            told += [source.stamp.origin, source.stamp.exposure_unit, source.priors.describe(), skies.get(id(wcs))]
-            for image in (source.stamp.exposure, source.stamp.counts, source.stamp.background_map):
-                crc = zlib.crc32(b"" if image is None else image.tobytes(), crc)
-        crc = zlib.crc32(json.dumps(told, default=str).encode(), crc)
-    return f"{len(sources)} sources, crc32 {crc:08x}"

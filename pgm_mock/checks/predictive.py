@@ -21,9 +21,9 @@ from ..mock import expected_images
 from ..observation import Observation
 from ..poisson import poisson
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
+from ..psf import PSF
 from ..random import source_key
-from ..results import fitted_to, flat_draws, values
+from ..results import fitted_to, flat_draws, psf_of, values
 from .statistics import STATISTICS, Fitted
 from .words import in_words
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 0.01
 _TAIL = 25
-"""Beyond the largest replicates the tail goes on as a generalised Pareto distribution, fitted to so many of them."""
+"""So many of the largest replicates say how the tail goes on."""
 
 
 class Check(NamedTuple):
@@ -56,6 +56,10 @@ class Check(NamedTuple):
     sentences: tuple[str, ...]
     fitted: Fitted
 
+    def __repr__(self) -> str:
+        """One line: the p-value, and what is wrong."""
+        return f"Check(p = {self.p_value:.2g}, {'flagged' if self.flagged else 'not flagged'}: {self.said})"
+
     @property
     def p_value(self) -> float:
         """Of the whole image: the smallest p-value times the number of statistics, at most 1."""
@@ -74,7 +78,7 @@ def posterior_predictive_check(
     priors: Priors | None = None,
     num_replicates: int = 400,
     significance: float = SIGNIFICANCE,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    psf: PSF | None = None,
     seed: int | None = 0,
     plain: bool = True,
 ) -> Check:
@@ -86,12 +90,12 @@ def posterior_predictive_check(
         priors: that the replicated images are fitted with; by default those that the posterior names.
         num_replicates: how many images.
         significance: how often a sound model may be flagged.
-        psf: the family of the PSF.
+        psf: the family of the PSF; by default the one that the posterior was computed with.
         seed: a whole number; None draws one.
         plain: whether to compute the plain p-values too.
 
     Raises:
-        InputError: fewer than 100 replicates, or a posterior without draws.
+        InputError: fewer than 100 replicates, a posterior without draws, or one whose PSF cannot be read back.
     """
     if num_replicates < 100:
         raise InputError(f"num_replicates: expected at least 100, found {num_replicates}")
@@ -105,7 +109,7 @@ def posterior_predictive_check(
         priors or fitted_to(posterior)[1],
         num_replicates=num_replicates,
         significance=significance,
-        psf=psf,
+        psf=psf_of(posterior, psf),
         seed=seed,
         plain=plain,
     )
@@ -172,22 +176,28 @@ def check_draws(
 
 
 def p_value(observed: float, replicated: np.ndarray, two_sided: bool) -> float:
-    """Share of the replicates that are at least as large, or as far from their median on the same side, times two."""
+    """How probable a statistic so large is, or one so far from the replicates' middle on either side.
+
+    It is the share of the replicates that are as large; where those are few, the tail beyond the k + 1st largest of n
+    is taken as exponential. The k excesses over that, of mean m, say how long it is: allowing for their own scatter,
+    the next excess is above x with the probability (1 + x / (k m))^-k. For exponential tails p is then uniform.
+
+    Args:
+        observed: the statistic.
+        replicated: of the replicates, shape (n,).
+        two_sided: whether small values count as well; p is then twice that of the nearer side.
+    """
     if two_sided:
         upper, lower = p_value(observed, replicated, False), p_value(-observed, -replicated, False)
         return min(1.0, 2.0 * min(upper, lower))
     n = len(replicated)
     beyond = int(np.sum(replicated >= observed))
-    if beyond >= _TAIL // 2:
+    threshold, *largest = np.sort(replicated)[-_TAIL - 1 :]
+    mean = float(np.mean(largest)) - threshold
+    if beyond >= _TAIL // 2 or observed <= threshold or not 0.0 < mean < math.inf:
         return (1 + beyond) / (1 + n)
-    tail = np.sort(replicated)[-_TAIL - 1 :]
-    threshold, excess = tail[0], tail[1:] - tail[0]
-    if observed <= threshold or excess.max() <= 0:
-        return (1 + beyond) / (1 + n)
-    shape, _, scale = stats.genpareto.fit(excess[excess > 0], floc=0)
-    shape = max(shape, 0.0)  # a bounded tail would call what lies beyond it impossible
-    log_sf = stats.genpareto.logsf(observed - threshold, shape, scale=scale)
-    return float(min((1 + beyond) / (1 + n), math.exp(max(log_sf, -300.0)) * _TAIL / n))
+    log_share = -_TAIL * math.log1p((observed - threshold) / (_TAIL * mean))
+    return float((_TAIL + 1) / (n + 1) * math.exp(max(log_share, -300.0)))
 
 
 def _far(offset: np.ndarray, spread: np.ndarray) -> float:

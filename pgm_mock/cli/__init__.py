@@ -3,20 +3,27 @@
 import argparse
 import gc
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from ..errors import DataWarning, InputError, did_you_mean, one_line
+from .arguments import half_size, joined, options_of, share
+
 FAILED, BAD_INPUT = 1, 2
+_MIN_EXPOSURE = 0.25
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose error is one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        if found := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            message += did_you_mean(found[1], [word.strip("'") for word in found[2].split(", ")])
+        self.exit(BAD_INPUT, one_line(f"{self.prog}: {message} (see {self.prog} --help)") + "\n")
 
 
 def command() -> NoReturn:
@@ -39,34 +46,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 2 bad usage or bad input (one line on stderr), 1 anything else.
     """
-    options, unknown = _parser().parse_known_args(arguments)
+    options, unknown = _parser().parse_known_args(joined(sys.argv[1:] if arguments is None else arguments))
     if unknown:  # the command's own parser says so, and names its own help
-        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        meant = did_you_mean(next((word for word in unknown if word.startswith("-")), ""), options_of(options.parser))
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown[:20])}{meant}")
     gc.set_threshold(100_000)  # importing and tracing make many objects and little garbage
-    from ..errors import InputError
+    from ..files import wrong_path
 
     warnings.showwarning = _show_warning
     try:
         return import_module(f".{options.command}", __package__).run(options)
     except InputError as error:
-        print(f"pgm-mock {options.command}: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _failed(options.command, error, BAD_INPUT)
     except BrokenPipeError:
         return FAILED
-    except KeyboardInterrupt:
-        print(f"pgm-mock {options.command}: interrupted", file=sys.stderr)
-        return FAILED
+    except KeyboardInterrupt as stop:
+        how = f"; {stop}" if str(stop) else ""
+        return _failed(options.command, f"interrupted{how}", FAILED)
+    except MemoryError as error:
+        said = "expected input and options that fit into memory, found more"
+        return _failed(options.command, f"{said}: {error}" if str(error) else said, BAD_INPUT)
     except OSError as error:
-        print(f"pgm-mock {options.command}: {error}", file=sys.stderr)
-        return FAILED
+        return _failed(options.command, error, BAD_INPUT if wrong_path(error) else FAILED)
+
+
+def _failed(command: str, why: object, status: int) -> int:
+    print(one_line(f"pgm-mock {command}: {why}", 500), file=sys.stderr)
+    return status
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     """Print the package's own warnings as one line; leave out the libraries', which speak to developers."""
-    from ..errors import DataWarning
-
     if issubclass(category, DataWarning):
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {one_line(message)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,16 +130,38 @@ def _add_observation(parser: argparse.ArgumentParser, *, position: bool = True, 
     if position:
         parser.add_argument("--x", type=float, help="position: column [FITS image pixel; the first is 1]")
         parser.add_argument("--y", type=float, help="position: row [FITS image pixel]")
-        parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamp has 2N+1 pixels (20)")
-        family = "gaussian, king, moffat, or a FITS image of a PSF (gaussian)"
-        parser.add_argument("--psf", metavar="PSF", help=family)
+        parser.add_argument("--ra", help="right ascension (ICRS) in place of --x: degrees, or sexagesimal hours")
+        parser.add_argument("--dec", help="declination (ICRS) in place of --y: degrees, or sexagesimal")
+        _add_half_size(parser, "the stamp has 2N+1 pixels (20)")
+        _add_psf(parser)
         parser.add_argument("--priors", metavar="FILE", help="TOML file of priors")
+
+
+def _add_psf(parser: argparse.ArgumentParser) -> None:
+    family = (
+        "auto (that of the telescope in the header, else a Gaussian), gaussian, king, moffat, or a FITS image of a PSF;"
+        " file[HDU,plane] picks one of a cube (auto)"
+    )
+    parser.add_argument("--psf", default="auto", metavar="PSF", help=family)
+    pixels = "pixels of the PSF image for each pixel of IMAGE, where its header does not say"
+    parser.add_argument("--psf-sampling", type=float, metavar="N", help=pixels)
 
 
 def _add_maps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
     behind = "counts to be expected in each pixel beside the model's own background, times a norm that is fitted"
     parser.add_argument("--background-map", metavar="FILE", help=behind)
+    thin = f"pixels with less than this share of the exposure around them count as unexposed ({_MIN_EXPOSURE}); 0: none"
+    parser.add_argument("--min-exposure", type=share, default=_MIN_EXPOSURE, metavar="SHARE", help=thin)
+
+
+def _add_half_size(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--half-size", type=half_size, default=20, metavar="N", help=what)
+
+
+def _add_neighbours(parser: argparse.ArgumentParser, what: str) -> None:
+    others = f"{what}: fit them jointly, mask their circles, or ignore them (fit)"
+    parser.add_argument("--neighbours", default="fit", choices=["fit", "mask", "ignore"], help=others)
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:
@@ -180,6 +214,7 @@ def _add_fit(commands: Commands) -> None:
     parser = _command(commands, "fit", "the posterior of one source, or of a list of them", out="fit")
     _add_observation(parser)
     parser.add_argument("--regions", metavar="FILE", help="a list of sources: `x y radius` lines, or DS9 circles")
+    _add_neighbours(parser, "other sources of the list in a stamp")
     methods = ["auto", "importance", "nuts"]
     parser.add_argument("--method", default="auto", choices=methods, help="how the posterior is computed (auto)")
     _add_seed(parser)
@@ -226,11 +261,9 @@ def _add_catalog(commands: Commands) -> None:
     parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help="exposure map of the same shape")
     parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, or DS9 circles")
     _add_maps(parser)
-    parser.add_argument("--half-size", type=int, default=20, metavar="N", help="the stamps have 2N+1 pixels (20)")
-    family = "auto (King for an EPIC image, else Gaussian), gaussian, king, moffat, or a FITS image of a PSF"
-    parser.add_argument("--psf", default="auto", metavar="PSF", help=family)
-    others = "other sources in a stamp: fit them jointly, mask their circles, or ignore them (fit)"
-    parser.add_argument("--neighbours", default="fit", choices=["fit", "mask", "ignore"], help=others)
+    _add_half_size(parser, "the stamps have 2N+1 pixels (20)")
+    _add_psf(parser)
+    _add_neighbours(parser, "other sources in a stamp")
     parser.add_argument("--uniform", action="store_true", help="no gradient of the background")
     place = "free, or fixed at the regions' positions: forced photometry (free)"
     parser.add_argument("--position", default="free", choices=["free", "fixed"], help=place)

@@ -3,7 +3,8 @@
 from argparse import Namespace
 
 from ..files import output_folder, replacing
-from .common import demo_or_stamp, progress, read_priors, read_psf, report, save_figure, start_jax, use_files_only
+from .common import progress, read_priors, read_psf, report, save_figure, start_jax, use_files_only
+from .place import demo_or_stamp
 
 
 def run(options: Namespace) -> int:
@@ -16,20 +17,28 @@ def run(options: Namespace) -> int:
     from ..plot import plot_calibration
 
     stamp, x, y = demo_or_stamp(options)
-    psf = read_psf(options, stamp, x, y)
+    psf, line = read_psf(options, stamp, x, y)
     priors = read_priors(options, stamp, x, y, psf)
     folder = output_folder(options.out)
+    progress(line)
     progress(f"{options.n} simulations over the exposure map of {stamp.name}; the first ones compile the model")
-    found = calibrate(
-        stamp,
-        priors,
-        num_simulations=options.n,
-        method=options.method,
-        psf=psf,
-        seed=options.seed,
-        resume=folder / "calibration.partial.npz",
-        progress=sys.stderr.isatty(),
-    )
+    partial = folder / "calibration.partial.npz"
+    if partial.exists():
+        progress(f"going on from what an earlier run kept in {partial}")
+    try:
+        found = calibrate(
+            stamp,
+            priors,
+            num_simulations=options.n,
+            method=options.method,
+            psf=psf,
+            seed=options.seed,
+            resume=partial,
+            progress=sys.stderr.isatty(),
+        )
+    except KeyboardInterrupt as stop:
+        kept = f"each 250 simulations are kept in {partial}"
+        raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from stop
     with replacing(folder / "calibration.nc") as temporary:
         found.to_netcdf(temporary, engine="h5netcdf")
     save_figure(plot_calibration(found), folder / "calibration.png")

@@ -2,12 +2,13 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import InputError
 from ..regions import read_regions
-from .common import progress, read_observation, report, start_jax, use_files_only
+from .common import progress, read_observation, read_psf, report, start_jax, use_files_only
 
 
 def run(options: Namespace) -> int:
@@ -25,30 +26,38 @@ def run(options: Namespace) -> int:
             raise InputError(
                 "--background-map: expected IMAGE and EXPOSURE; a list names its maps in its fourth column"
             )
-        fields = read_fields(options.image, options.exposure_unit)
+        fields: Sequence[Field] = read_fields(options.image, options.exposure_unit, options.min_exposure)
     else:
         if options.regions is None:
             raise InputError("expected --regions FILE with the sources, found none")
         observation = read_observation(options)
         fields = [Field(observation, read_regions(options.regions, observation))]
-    number = sum(len(field.regions) for field in fields)
-    progress(f"measuring {number} sources; the first ones compile the model")
-    table = catalog(
-        fields,
-        options.out,
-        psf=options.psf,
-        neighbours=options.neighbours,
-        gradient=not options.uniform,
-        position=options.position,
-        half_size=options.half_size,
-        method=options.method,
-        num_replicates=options.n,
-        chunk_size=options.chunk,
-        seed=options.seed,
-        workers=options.workers,
-        scheduler=options.scheduler,
-        progress=sys.stderr.isatty(),
-    )
+    first = fields[0]
+    progress(read_psf(options, first.observation, *first.observation.centre)[1] + ", in the middle of the image")
+    what = f"{len(first.regions)} sources" if len(fields) == 1 else f"the sources of {len(fields)} fields"
+    progress(f"measuring {what}; the first ones compile the model")
+    try:
+        table = catalog(
+            fields,
+            options.out,
+            psf=options.psf,
+            psf_sampling=options.psf_sampling,
+            neighbours=options.neighbours,
+            gradient=not options.uniform,
+            position=options.position,
+            half_size=options.half_size,
+            method=options.method,
+            num_replicates=options.n,
+            chunk_size=options.chunk,
+            seed=options.seed,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            progress=sys.stderr.isatty(),
+            say=progress,
+        )
+    except KeyboardInterrupt as stop:
+        kept = f"finished chunks of {options.chunk} sources are kept in {options.out}"
+        raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from stop
     flags = np.asarray(table["FLAG"])
     lines = [
         f"{len(table)} sources, {int((flags > 0).sum())} flagged: {options.out}/catalog.html, .ecsv, .fits, .vot, .reg"

@@ -1,5 +1,6 @@
 """`pgm-mock check`."""
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -19,22 +20,34 @@ def run(options: Namespace) -> int:
     from ..psf import parse_psf
     from ..results import fitted_to
 
+    if not os.path.isdir(options.folder):
+        raise InputError(f"{options.folder}: expected a folder with the .nc files of `pgm-mock fit`, found none")
+    if (Path(options.folder) / "catalog.json").exists():
+        where = "its checks are in the columns P_VALUE, FLAG and MEANING"
+        raise InputError(f"{options.folder}: expected a folder of `pgm-mock fit`, found a catalogue's: {where}")
     files = [path for path in sorted(Path(options.folder).glob("*.nc")) if not path.stem.endswith("_grid")]
     if not files:
         raise InputError(f"{options.folder}: expected a folder with the .nc files of `pgm-mock fit`, found none")
     progress(f"checking {len(files)} fit{'s' * (len(files) > 1)}; the first one compiles the model")
     checks = {}
     for path in files:
-        with open_datatree(path, engine="h5netcdf") as posterior:
+        try:
+            tree = open_datatree(path, engine="h5netcdf")
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise InputError(f"{path}: expected a file of `pgm-mock fit`, found something else") from error
+        with tree as posterior:
             try:
                 stamp, priors = fitted_to(posterior)
+                psf = parse_psf(str(posterior.attrs["psf"]))
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
-            psf = parse_psf(str(posterior.attrs["psf"]))
+            except LookupError as error:
+                raise InputError(f"{path}: expected a file of `pgm-mock fit`, found one without {error}") from error
             checks[path.stem] = posterior_predictive_check(
                 stamp, posterior, priors=priors, num_replicates=options.n, psf=psf, seed=options.seed
             )
-        save_figure(plot_check(checks[path.stem], stamp.name), path.with_name(f"{path.stem}_check.png"))
+            figure = plot_check(checks[path.stem], stamp.name, posterior)
+        save_figure(figure, path.with_name(f"{path.stem}_check.png"))
     shares = stats.false_discovery_control([check.p_value for check in checks.values()])
     lines, told = [], {}
     for (name, check), share in zip(checks.items(), shares, strict=True):

@@ -7,11 +7,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean, one_line, printable, shown
 from ..files import replacing
 from ..observation import Observation
-from ..priors import SITES, Priors
-from ..psf import PSF, choose_psf
+from ..priors import ALL_SITES, Priors
+from ..psf import PSF, choose_and_say
 
 
 def start_jax(options: Namespace) -> None:
@@ -36,13 +36,17 @@ def start_jax(options: Namespace) -> None:
 def read_observation(options: Namespace) -> Observation:
     """Read the image and the maps named on the command line."""
     return Observation.read(
-        options.image, options.exposure, exposure_unit=options.exposure_unit, background_map=options.background_map
+        options.image,
+        options.exposure,
+        exposure_unit=options.exposure_unit,
+        background_map=options.background_map,
+        min_exposure=options.min_exposure,
     )
 
 
-def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> PSF:
-    """Return the PSF named on the command line, as it is at a place."""
-    return choose_psf(options.psf or "gaussian", stamp.header, stamp.wcs, x, y)
+def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> tuple[PSF, str]:
+    """Return the PSF named on the command line, as it is at a place, and the line that says which one it is."""
+    return choose_and_say(options.psf, stamp.header, stamp.wcs, x, y, options.psf_sampling)
 
 
 def read_priors(options: Namespace, stamp: Observation, x: float, y: float, psf: PSF) -> Priors:
@@ -52,57 +56,31 @@ def read_priors(options: Namespace, stamp: Observation, x: float, y: float, psf:
     return Priors.default(stamp, x, y, psf)
 
 
-def position(options: Namespace) -> tuple[float, float]:
-    """Return the position asked for.
-
-    Raises:
-        InputError: one of the two coordinates is missing.
-    """
-    if options.x is None or options.y is None:
-        raise InputError("expected a position, --x X --y Y, found none")
-    return options.x, options.y
-
-
 def fixed_parameters(settings: list[str]) -> dict[str, float]:
-    """Read NAME=VALUE settings."""
+    """Read NAME=VALUE settings, of any parameter that is one number."""
     fixed = {}
+    names = [name for name, site in ALL_SITES.items() if not site.plural]
     for setting in settings:
         name, equals, value = setting.partition("=")
-        if not equals or name not in SITES:
-            raise InputError(f"--set: expected NAME=VALUE with a name of {', '.join(SITES)}, found {setting!r}")
+        if not equals or name not in names:
+            meant = did_you_mean(name, names) if name not in names else ""
+            wanted = f"NAME=VALUE with a name of {', '.join(names)}"
+            raise InputError(f"--set: expected {wanted}, found {shown(setting)}{meant}")
         try:
             fixed[name] = float(value)
         except ValueError as error:
-            raise InputError(f"--set {name}: expected a number, found {value!r}") from error
+            raise InputError(f"--set {name}: expected a number, found {shown(value)}") from error
     return fixed
-
-
-_DEMO_SOURCE = (271.0, 216.0)
-
-
-def demo_or_stamp(options: Namespace) -> tuple[Observation, float, float]:
-    """Return the stamp asked for, or one of the simulated field, and its position."""
-    if options.image is None:
-        if options.background_map is not None:
-            raise InputError("--background-map: expected IMAGE and EXPOSURE beside it, found neither")
-        from ..demo import demo_observation
-
-        x, y = _DEMO_SOURCE if options.x is None and options.y is None else position(options)
-        return demo_observation().stamp(x, y, options.half_size), x, y
-    if options.exposure is None:
-        raise InputError("expected IMAGE and EXPOSURE, or neither for the simulated field; found IMAGE alone")
-    x, y = position(options)
-    return read_observation(options).stamp(x, y, options.half_size), x, y
 
 
 def report(options: Namespace, lines: list[str], summary: dict[str, Any]) -> None:
     """Print the summary: lines for a reader, or JSON for a program."""
-    print(json.dumps(summary, indent=2) if options.json else "\n".join(lines))
+    print(json.dumps(summary, indent=2) if options.json else "\n".join(map(printable, lines)))
 
 
 def progress(message: str) -> None:
     """Say on stderr what is being done."""
-    print(message, file=sys.stderr, flush=True)
+    print(one_line(message), file=sys.stderr, flush=True)
 
 
 def save_figure(figure: Any, path: Path) -> Path:

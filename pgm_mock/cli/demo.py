@@ -53,11 +53,11 @@ def run(options: Namespace) -> int:
     marked = {name: value for name, value in truth.items() if name != "background"}
     what = "the posterior; red: the truth (the background takes up a neighbour's light and the cluster's, too)"
     picture("6_posterior.png", plot.plot_corner(posterior, marked), what)
-    picture("7_model.png", plot.plot_posterior_image(stamp, posterior), "observed, posterior mean image, residual")
+    picture("7_model.png", plot.plot_posterior_image(stamp, posterior), "observed, posterior mean image, residuals")
     mock = generate_mock_image(stamp.exposure, stamp.x, stamp.y, posterior_means(posterior), seed=options.seed)
     story = plot.plot_story(field, stamp, graph, mocks, posterior, demo.regions)
     picture("0_story.png", story, "the whole story in one picture")
-    compared = plot.compare_real_and_simulated(stamp.counts, mock)
+    compared = plot.compare_real_and_simulated(stamp, mock)
     picture("8_comparison.png", compared, "observed beside a mock from the posterior mean")
     summary = summarise(posterior)
     lines = [f"wrote {len(list(folder.iterdir()))} files to {folder}", summary.line()]

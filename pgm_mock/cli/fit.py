@@ -1,31 +1,29 @@
 """`pgm-mock fit`."""
 
-import re
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import InputError
-from ..files import output_folder, replacing
+from ..files import file_names, output_folder, replacing
 from ..observation import Observation
-from ..psf import PSF, epic_psf
+from ..priors import Priors
+from ..psf import PSF
 from ..regions import Region, read_regions
 from ..summary import FitSummary, summarise
-from .common import (
-    position,
-    progress,
-    read_observation,
-    read_priors,
-    read_psf,
-    report,
-    save_figure,
-    start_jax,
-    use_files_only,
-)
+from .common import progress, read_observation, read_psf, report, save_figure, start_jax, use_files_only
+from .place import has_position, position
 
 if TYPE_CHECKING:
     import xarray
+
+    from ..catalogue.sources import Source
 
 
 def run(options: Namespace) -> int:
@@ -36,52 +34,103 @@ def run(options: Namespace) -> int:
 
     observation = read_observation(options)
     regions = _regions(options, observation)
+    sources = _sources(options, observation, regions)
+    names = _file_names(regions)
     folder = output_folder(options.out)
-    if len(regions) == 1:
-        observation.stamp(regions[0].x, regions[0].y, options.half_size)  # what is wrong is said before all else
-    epic = epic_psf(observation.header, observation.wcs, regions[0].x, regions[0].y)
-    if epic is not None and options.psf in (None, "gaussian", "king"):
-        missed = "; a Gaussian's flux misses a quarter to a third of its light: --psf king fits all of it"
-        progress(f"note: {epic.line()}{'' if options.psf == 'king' else missed}")
+    first = next((region for region in regions if isfinite(region.x)), regions[0])
+    progress(read_psf(options, observation, first.x, first.y)[1])  # once, for the first of a list
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
-    summaries = []
-    failures = 0
-    for region in tqdm(regions, unit="source", disable=len(regions) == 1 or not sys.stderr.isatty()):
+    lines: list[str] = []
+    told: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    quiet = len(sources) == 1 or not sys.stderr.isatty()
+    for source, name in zip(tqdm(sources, unit="source", disable=quiet), names, strict=True):
         try:
-            summaries.append(_fit(options, observation, region, folder))
+            summary, others = _fit(options, source, folder, name)
         except InputError as error:
             if len(regions) == 1:
                 raise
-            failures += 1
-            print(f"source {region.name}: {error}", file=sys.stderr)
-    lines = [summary.line() for summary in summaries]
-    report(options, lines, {"out": options.out, "sources": [summary.to_dict() for summary in summaries]})
-    return 2 if failures == len(regions) else 0
+            failed[source.name] = str(error)
+            progress(f"source {source.name}: {error}")
+            continue
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"{len(lines)} of {len(sources)} sources are in {folder}") from stop
+        lines.append(_line(options, source, summary, others))
+        told.append(summary.to_dict() | {"region": source.name, "neighbours": others})
+    if failed:
+        progress(f"{len(failed)} of {len(sources)} sources could not be fitted")
+    report(options, lines, {"out": options.out, "sources": told, "failed": failed})
+    return 2 if failed else 0
 
 
 def _regions(options: Namespace, observation: Observation) -> list[Region]:
     """Return the sources asked for: those of the file, or the one position."""
     if options.regions is None:
-        x, y = position(options)
+        x, y = position(options, observation)
         return [Region(f"x{x:g}_y{y:g}", x, y, float("nan"))]
-    if options.x is not None or options.y is not None:
-        raise InputError("expected either --x X --y Y or --regions FILE, found both")
+    if has_position(options):
+        raise InputError("expected either a position or --regions FILE, found both")
     return read_regions(options.regions, observation)
 
 
-def _fit(options: Namespace, observation: Observation, region: Region, folder: Path) -> FitSummary:
+def _sources(options: Namespace, observation: Observation, regions: list[Region]) -> "Sequence[Source]":
+    """Cut the stamps; what is wrong with the only one is said before anything is written."""
+    from ..catalogue import Field
+    from ..catalogue.sources import Settings, sources_of
+
+    settings = Settings(
+        options.psf,
+        options.neighbours,
+        gradient=False,
+        half_size=options.half_size,
+        psf_sampling=options.psf_sampling,
+    )
+    sources = list(sources_of([Field(observation, regions)], settings))
+    if len(sources) == 1 and sources[0].stamp is None:
+        raise InputError(sources[0].reason)
+    return [_named_by_place(source, observation.name) for source in sources]
+
+
+def _named_by_place(source: "Source", field: str) -> "Source":
+    """Name the stamp for its place: its random numbers are then the same without a list."""
+    if source.stamp is None:
+        return source
+    return replace(source, stamp=replace(source.stamp, name=f"{field} x={source.x:g} y={source.y:g}".strip()))
+
+
+def _file_names(regions: list[Region]) -> list[str]:
+    """Return a name on disk for each source, each another; `check` takes files that end on _grid for `grid`'s."""
+    return file_names(f"{one.name}_source" if one.name.endswith("_grid") else one.name for one in regions)
+
+
+def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple[FitSummary, int]:
+    """Fit one source, write what was found, and return it with the number of neighbours that were fitted with it."""
     from ..checks import prior_predictive_check
     from ..inference import fit
+    from ..inference.doubts import outside_circle
 
-    stamp = observation.stamp(region.x, region.y, options.half_size)
-    psf = read_psf(options, stamp, region.x, region.y)
-    priors = read_priors(options, stamp, region.x, region.y, psf)
+    if source.stamp is None or source.priors is None:
+        raise InputError(source.reason)
+    stamp, priors, psf = source.stamp, source.priors, source.psf
     if options.priors:
+        others = {key: prior for key, prior in priors.items() if key.startswith("neighbour_")}
+        given = Priors.read(options.priors, stamp, source.x, source.y, psf)
+        priors = given if given.neighbours else given.replace(**others)
         prior_predictive_check(stamp, priors, num_samples=200, psf=psf)
-    posterior = fit(stamp, priors, method=options.method, psf=psf, seed=options.seed)
-    name = re.sub(r"[^\w.+-]+", "_", region.name)
+    posterior = fit(stamp, priors, method=options.method, psf=psf, false_alarm=True, seed=options.seed)
+    x, y = (np.ravel(posterior["posterior"].to_dataset()[axis].values) for axis in ("x_pos", "y_pos"))
+    if outside := outside_circle(x, y, (source.x, source.y), source.radius):
+        posterior.attrs["notes"] = "; ".join(note for note in (outside, posterior.attrs["notes"]) if note)
     _write(folder, name, stamp, posterior, psf)
-    return summarise(posterior)
+    return summarise(posterior), priors.neighbours
+
+
+def _line(options: Namespace, source: "Source", summary: FitSummary, others: int) -> str:
+    """Say what was found in one line, which begins with the name that the list gives the source."""
+    if options.regions is None:
+        return summary.line()
+    fitted = f" with {others or 'no'} neighbour{'s' * (others != 1)}" if options.neighbours == "fit" else ""
+    return f"{source.name}{fitted}: {summary.line()}"
 
 
 def _write(folder: Path, name: str, stamp: Observation, posterior: "xarray.DataTree", psf: PSF) -> None:

@@ -5,12 +5,11 @@ from argparse import Namespace
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean, shown
 from ..files import output_folder, replacing
-from ..priors import SITES
+from ..priors import ALL_SITES
 from .common import (
     fixed_parameters,
-    position,
     progress,
     read_observation,
     read_priors,
@@ -20,6 +19,10 @@ from .common import (
     start_jax,
     use_files_only,
 )
+from .place import position
+
+_MOST_VALUES, _LARGEST = 1_000_000, 1e100
+"""Values of an axis, and the largest of them: beyond, memory and then double precision are at their end."""
 
 
 def run(options: Namespace) -> int:
@@ -29,15 +32,21 @@ def run(options: Namespace) -> int:
     from ..inference import grid_posterior, hdi, marginal, mode
     from ..plot import plot_grid
 
-    x, y = position(options)
-    stamp = read_observation(options).stamp(x, y, options.half_size)
-    psf = read_psf(options, stamp, x, y)
+    observation = read_observation(options)
+    x, y = position(options, observation)
+    stamp = observation.stamp(x, y, options.half_size)
+    psf, line = read_psf(options, stamp, x, y)
     priors = read_priors(options, stamp, x, y, psf).replace(**fixed_parameters(options.fixed))
     axes = dict(_axis(text) for text in options.axis)
-    if loose := [name for name in priors.free if name not in axes]:
-        raise InputError(f"expected --axis NAME=LO:HI:N or --set NAME=VALUE for {', '.join(loose)}; found neither")
+    if not axes:
+        raise InputError("--axis: expected at least one, as flux=0:0.006:1000, found none")
+    if loose := {name: value for name, value in priors.medians().items() if name in priors.free and name not in axes}:
+        said = ", ".join(f"{n}={','.join(f'{v:.5g}' for v in np.atleast_1d(value))}" for n, value in loose.items())
+        progress(f"note: fixed to the prior's median, for want of --axis or --set: {said}")
+        priors = priors.replace(**loose)
     folder = output_folder(options.out)
     shape = " x ".join(str(len(values)) for values in axes.values())
+    progress(line)
     progress(f"a grid of {shape} points")
     found = grid_posterior(stamp, priors, psf=psf, progress=sys.stderr.isatty(), **axes)
     name = f"x{x:g}_y{y:g}_grid"
@@ -66,7 +75,11 @@ def _axis(text: str) -> tuple[str, np.ndarray]:
         low, high, number = float(parts[0]), float(parts[1]), int(parts[2])
     except (ValueError, IndexError):
         number = 0
-    if name not in SITES or len(parts) != 3 or number < 2 or not low < high:
-        names = ", ".join(SITES)
-        raise InputError(f"--axis: expected NAME=LO:HI:N with a name of {names}, LO < HI and N ≥ 2, found {text!r}")
+    names = [one for one, site in ALL_SITES.items() if not site.plural]
+    if name not in names or len(parts) != 3 or number < 2 or not (-_LARGEST < low < high < _LARGEST):
+        wanted = f"NAME=LO:HI:N with a name of {', '.join(names)}, LO < HI and N ≥ 2"
+        meant = did_you_mean(name, names) if name not in names else ""
+        raise InputError(f"--axis: expected {wanted}, found {shown(text)}{meant}")
+    if number > _MOST_VALUES:
+        raise InputError(f"--axis {name}: expected at most {_MOST_VALUES:,} values, found {parts[2][:20]}")
     return name, np.linspace(low, high, number)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataWarning
+from ..errors import DataWarning, one_line
 from ..fitsimage import list_hdus
 from ..observation import Observation
 from .common import read_observation, report
@@ -17,16 +17,20 @@ def run(options: Namespace) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         observation = read_observation(options)
+    slivers = observation.slivers
     said = [str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)]
+    said = [text for text in said if not (slivers.counts and text.endswith(slivers.line()))]  # has a line of its own
     summary = describe(observation) | {"warnings": said}
     files = (options.image, options.exposure, options.background_map)
     summary["files"] = {name: list_hdus(name) for name in files if name is not None}
-    lines = [f"{name}: " + "; ".join(hdus) for name, hdus in summary["files"].items()]
+    lines = [f"{one_line(name)}: {_some(hdus)}" for name, hdus in summary["files"].items()]
+    named = one_line(summary["name"], 100) or "no object named"
     lines += [
-        f"image of {summary['shape'][1]} x {summary['shape'][0]} pixels: {summary['name'] or 'no object named'}",
+        f"image of {summary['shape'][1]} x {summary['shape'][0]} pixels: {named}",
         f"counts: {summary['counts']:,} in all, at most {summary['max_counts']} in a pixel",
         f"exposure: up to {summary['max_exposure']:.6g} {observation.exposure_unit} (unit {observation.unit_source}); "
         f"{summary['exposed_fraction']:.1%} of the pixels are exposed",
+        *([f"slivers: {slivers.line()} (--min-exposure 0 keeps them)"] if slivers.pixels else []),
         *([f"background map: {summary['background_map']:,.1f} counts in all"] if summary["background_map"] else []),
         f"flux is in {observation.flux_unit}",
         f"sky: {summary['sky']}",
@@ -34,6 +38,12 @@ def run(options: Namespace) -> int:
     ]
     report(options, lines, summary)
     return 0
+
+
+def _some(hdus: list[str], most: int = 20) -> str:
+    """Join what is said of each HDU, and count those for which there is no room."""
+    more = [f"and {len(hdus) - most} more"] if len(hdus) > most else []
+    return "; ".join(one_line(hdu, 100) for hdu in hdus[:most] + more)
 
 
 def describe(observation: Observation) -> dict[str, Any]:
@@ -47,6 +57,7 @@ def describe(observation: Observation) -> dict[str, Any]:
         "counts": int(observation.counts.sum()),
         "max_counts": int(observation.counts.max()),
         "left_out": observation.left_out,
+        "slivers": observation.slivers._asdict(),
         "background_map": None if observation.background_map is None else float(observation.background_map.sum()),
         "max_exposure": float(observation.exposure.max()),
         "exposed_fraction": float(np.mean(observation.exposure > 0)),

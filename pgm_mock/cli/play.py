@@ -2,8 +2,11 @@
 
 from argparse import Namespace
 
+import numpy as np
+
 from ..errors import InputError
-from .common import demo_or_stamp, read_priors, read_psf, report, start_jax
+from .common import progress, read_priors, read_psf, report, start_jax
+from .place import demo_or_stamp
 
 
 def run(options: Namespace) -> int:
@@ -15,14 +18,14 @@ def run(options: Namespace) -> int:
     from ..play import play_window
 
     stamp, x, y = demo_or_stamp(options)
-    psf = read_psf(options, stamp, x, y)
+    psf, line = read_psf(options, stamp, x, y)
     priors = read_priors(options, stamp, x, y, psf)
     if matplotlib.get_backend().lower() == "agg":
         raise InputError("expected a screen for the window, found none (Matplotlib's back end is Agg)")
+    progress(line)
     window = play_window(stamp, priors, psf=psf)
     plt.show()
     state = window.state
-    report(
-        options, [state.as_python()], {"parameters": state.parameters, "log_likelihood": state.view().log_likelihood}
-    )
+    parameters = {name: np.asarray(value).tolist() for name, value in state.parameters.items()}
+    report(options, [state.as_python()], {"parameters": parameters, "log_likelihood": state.view().log_likelihood})
     return 0

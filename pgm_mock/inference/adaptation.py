@@ -29,6 +29,7 @@ class Rounds(NamedTuple):
         log_densities: ln of the density of each round's proposal, and last of the defence, at each draw, shape
             (rounds + 1, n).
         log_proposal: ln of the density of all proposals so far, each with its share of the draws, shape (n,).
+        log_own: ln of the density of each draw's own round, shape (n,).
     """
 
     draws: Float[Array, "n d"]
@@ -36,6 +37,7 @@ class Rounds(NamedTuple):
     proposals: Mixture
     log_densities: Float[Array, "rounds_and_1 n"]
     log_proposal: Float[Array, " n"]
+    log_own: Float[Array, " n"]
 
 
 def adapt(
@@ -59,7 +61,7 @@ def adapt(
     """
     number, size, dimension = wide.shape
     normals, uniforms, place = jnp.asarray(normals), jnp.asarray(uniforms), jnp.arange(size)
-    shares = defensive / size
+    shares = jnp.asarray(defensive / size)
     begin = _spread(first)
     at_modes = begin._replace(log_shares=jnp.append(first.log_shares, -jnp.inf))
 
@@ -70,6 +72,7 @@ def adapt(
         new = jnp.where((place < few)[:, None], wide[turn], near)
         proposals = jax.tree.map(lambda all_of, one: all_of.at[turn].set(one), before.proposals, proposal)
         by_all = jnp.concatenate([jax.vmap(mixture.log_density, (None, 0))(new, proposals), log_wide(new)[None]])
+        own = jnp.logaddexp(by_all[turn] + jnp.log1p(-shares[turn]), by_all[-1] + jnp.log(shares[turn]))
         draws = _put(before.draws, new, turn * size)
         by_this = before.log_densities.at[turn].set(mixture.log_density(draws, proposal))
         log_densities = _put(by_this.T, by_all.T, turn * size).T
@@ -81,6 +84,7 @@ def adapt(
             proposals=proposals,
             log_densities=log_densities,
             log_proposal=logsumexp(log_densities + log_shares[:, None], axis=0),
+            log_own=_put(before.log_own, own, turn * size),
         )
 
     total = number * size
@@ -90,6 +94,7 @@ def adapt(
         proposals=jax.tree.map(lambda one: jnp.stack([one] * number), begin),
         log_densities=jnp.zeros((number + 1, total)),
         log_proposal=jnp.zeros(total),
+        log_own=jnp.zeros(total),
     )
     return jax.lax.fori_loop(0, number, turn_to, nothing)
 

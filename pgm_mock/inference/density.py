@@ -48,27 +48,43 @@ def marginal(grid: "xarray.Dataset", *names: str) -> "xarray.DataArray":
     return density.transpose(*names).rename("_".join(("marginal", *names)))
 
 
-def mode(grid: "xarray.Dataset | xarray.DataArray") -> dict[str, float]:
-    """Return the point of the highest density of a grid, or of one of its marginals."""
+def mode(grid: "xarray.Dataset | xarray.DataArray", *names: str) -> dict[str, float]:
+    """Return the point of the highest density of a grid, or of one of its marginals.
+
+    Args:
+        grid: of `grid_posterior`, or of `marginal`.
+        names: of a grid: those of the marginal whose highest point is asked for; none is the grid as a whole.
+
+    Raises:
+        InputError: a parameter that has no axis, or names beside a marginal.
+    """
     from xarray import Dataset
 
+    if names:
+        grid = _marginal_of(grid, *names)
     if isinstance(grid, Dataset):
         return {str(name): float(grid.attrs[f"mode_{name}"]) for name in grid.coords}
     highest = np.unravel_index(int(np.argmax(grid.values)), grid.shape)
     return {str(name): float(grid[name].values[i]) for name, i in zip(grid.dims, highest, strict=True)}
 
 
-def hdi(density: "xarray.DataArray", probability: float = 0.68) -> Float[np.ndarray, "intervals 2"]:
-    """Return the highest-density region of a marginal: all values whose density is above the level that it takes.
+def hdi(
+    grid: "xarray.Dataset | xarray.DataArray", name: str | None = None, *, probability: float = 0.68
+) -> Float[np.ndarray, "intervals 2"]:
+    """Return the highest-density region of one parameter: all values whose density is above the level that it takes.
 
     Args:
-        density: of one parameter, from `marginal`.
+        grid: of `grid_posterior`, or the density of one parameter, from `marginal`.
+        name: the parameter; not needed beside a marginal or a grid of one axis.
         probability: that the region holds.
 
     Returns:
         Lower and upper end of each interval, rising: one interval for each mode that is high enough, shape (n, 2).
+
+    Raises:
+        InputError: no parameter, or one without an axis, or a probability outside 0 to 1.
     """
-    x, p = _one_dimension(density, probability)
+    x, p = _one_dimension(grid, name, probability)
 
     def excess(level: float) -> float:
         return _integral_above(x, p, level) - probability
@@ -87,9 +103,11 @@ def hdi(density: "xarray.DataArray", probability: float = 0.68) -> Float[np.ndar
     return np.stack([lower, upper], axis=1)
 
 
-def credible_interval(density: "xarray.DataArray", probability: float = 0.68) -> tuple[float, float]:
-    """Return the interval of a marginal that leaves the same probability on either side."""
-    x, p = _one_dimension(density, probability)
+def credible_interval(
+    grid: "xarray.Dataset | xarray.DataArray", name: str | None = None, *, probability: float = 0.68
+) -> tuple[float, float]:
+    """Return the interval of one parameter that leaves the same probability on either side; arguments as for `hdi`."""
+    x, p = _one_dimension(grid, name, probability)
     cumulated = np.append(0.0, np.cumsum(0.5 * (p[1:] + p[:-1]) * np.diff(x)))
     lower, upper = (_quantile(x, p, cumulated, q) for q in (0.5 - probability / 2, 0.5 + probability / 2))
     return lower, upper
@@ -123,12 +141,25 @@ def _allows(prior: Any, value: float) -> bool:
     return bool(prior.support(value)) and bool(np.isfinite(prior.log_prob(value)))
 
 
-def _one_dimension(density: "xarray.DataArray", probability: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points and the normalised density of a marginal in one parameter."""
+def _marginal_of(grid: "xarray.Dataset | xarray.DataArray", *names: str) -> "xarray.DataArray":
+    """Return a grid's marginal in some parameters; without names the density as it is, or a grid's only axis."""
+    from xarray import Dataset
+
+    if isinstance(grid, Dataset):
+        return marginal(grid, *(names or (str(name) for name in grid.coords)))
+    if names and names != tuple(grid.dims):
+        found = ", ".join(map(str, names))
+        raise InputError(f"names: expected none beside a density of {', '.join(map(str, grid.dims))}, found {found}")
+    return grid
+
+
+def _one_dimension(
+    grid: "xarray.Dataset | xarray.DataArray", name: str | None, probability: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points and the normalised density of one parameter."""
+    density = _marginal_of(grid, *([] if name is None else [name]))
     if density.ndim != 1:
-        raise InputError(
-            f"density: expected that of one parameter, such as marginal(grid, 'flux'), found {density.ndim}"
-        )
+        raise InputError(f"name: expected one parameter of {', '.join(map(str, density.dims))}, as 'flux'; found none")
     if not 0 < probability < 1:
         raise InputError(f"probability: expected a number between 0 and 1, found {probability}")
     x, p = density[density.dims[0]].values, density.values

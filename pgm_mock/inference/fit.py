@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from ..observation import Observation
+from ..priorbounds import check_against
 from ..priors import Priors
 from ..psf import PSF, GaussianPSF
+from .falsealarm import with_false_alarm
 from .methods import fit_one, make_plan
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def fit(
     num_chains: int = 4,
     num_warmup: int = 1000,
     num_samples: int = 1000,
+    false_alarm: bool = False,
     seed: int | None = 0,
 ) -> "xarray.DataTree":
     """Compute the posterior of the model's parameters, given the counts of a stamp.
@@ -36,17 +39,25 @@ def fit(
         min_ess: effective sample size that they must have.
         num_chains, num_samples: shape of the equal-weight draws.
         num_warmup: of the No-U-Turn sampler, for each chain.
+        false_alarm: whether to simulate how likely an empty place gives so large a detection likelihood (some 0.3 s);
+            it is then the attribute `p_false`.
         seed: a whole number; the key also depends on the stamp's name, not on anything else. None draws one.
 
     Returns:
-        Groups `posterior` (chain, draw), `sample_stats`, `observed_data` (counts), `constant_data` (exposure; the
-        priors, the stamp's name and its origin as attributes), and `importance_samples` with `log_weight`. Attributes
-        of the tree: method, what was tried, problems, seed, versions; from importance sampling `khat`, `ess`,
-        `log_evidence`, `ln_bayes_factor` against no source, `det_like`, `flux_ul95` and `flux_detectable`.
+        An ArviZ DataTree, of the kind that `fit_many` gives. Groups `posterior` (chain, draw), `sample_stats`,
+        `observed_data` (counts), `constant_data` (exposure; the priors, the stamp's name and its origin as attributes),
+        and `importance_samples` with `log_weight`; `sample_posterior_predictive` and `compute_log_likelihood` add
+        theirs. Attributes of the tree: method, what was tried, problems, PSF, seed, versions; from importance sampling
+        `khat`, `ess`, `log_evidence`, `ln_bayes_factor` against no source, `det_like`, `flux_ul95` and
+        `flux_detectable`. The attribute `problems` says what is wrong with the computation, `notes` what to doubt in
+        the result.
 
     Raises:
-        InputError: an unknown method, no free parameter, or a number of chains or draws that is too small.
+        InputError: an unknown method, no free parameter, priors that have nothing to do with the image, a number of
+            chains or draws that is too small, or no exposure where the source is asked for.
     """
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
+    check_against(observation, priors)
     plan = make_plan(method, psf, num_draws, min_ess, seed, **numbers)
-    return fit_one(observation, priors, plan).tree()
+    found = fit_one(observation, priors, plan)
+    return (with_false_alarm(found, plan) if false_alarm else found).tree()

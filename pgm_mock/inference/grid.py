@@ -20,8 +20,9 @@ from jaxtyping import Array, ArrayLike, Float, Num
 from ..counts import MANY_PHOTONS
 from ..errors import InputError
 from ..observation import Observation
-from ..priors import SITES, Priors
-from ..psf import PSF, GaussianPSF
+from ..priorbounds import check_against
+from ..priors import ALL_SITES, Priors
+from ..psf import PSF, GaussianPSF, describe_psf
 from ..results import label_parameter, provenance
 from .density import warn_of_edges
 from .unconstrained import Data, given
@@ -48,11 +49,12 @@ def grid_posterior(
 
     Args:
         observation: the stamp.
-        priors: a distribution for each parameter on an axis, a fixed value for each other one.
+        priors: a distribution for each parameter on an axis, a fixed value for each other one, the neighbours' and
+            the extended source's included.
         psf: the family of the PSF.
         progress: whether to show a bar on stderr.
         axes: for each parameter on the grid its values, rising, in the units of `Site`, such as
-            `flux=np.linspace(0, 0.01, 1000)`.
+            `flux=np.linspace(0, 0.01, 1000)`; any parameter of the priors that is one number can have an axis.
 
     Returns:
         `log_prior`, `log_likelihood` and `posterior`, the normalised density, over the axes in the order in which they
@@ -68,6 +70,7 @@ def grid_posterior(
     """
     points = {name: _checked_axis(name, values, priors) for name, values in axes.items()}
     _check_parameters(points, priors)
+    check_against(observation, priors)
     blocks = _Blocks(observation, priors, psf, points)
     size = math.prod(len(values) for values in points.values())
     from tqdm import tqdm
@@ -76,7 +79,7 @@ def grid_posterior(
     with bar:
         found = _kept(blocks, bar) if size <= KEPT_POINTS else _summed(blocks, bar)
     found.attrs |= {f"mode_{name}": value for name, value in found.attrs.pop("mode").items()}
-    found.attrs |= {"name": observation.name, "psf": type(psf).__name__} | provenance()
+    found.attrs |= {"name": observation.name, "psf": describe_psf(psf)} | provenance()
     found.attrs |= {f"prior_{name}": text for name, text in priors.describe().items()}
     for name in points:
         label_parameter(found[name], name, observation)
@@ -236,8 +239,9 @@ def _finite(peak: float) -> float:
 
 def _checked_axis(name: str, values: ArrayLike, priors: Priors) -> np.ndarray:
     """Return the values of an axis, or raise InputError."""
-    if name not in SITES:
-        raise InputError(f"axes: expected parameters of {', '.join(SITES)}, found {name!r}")
+    possible = [one for one in priors if not ALL_SITES[one].plural]
+    if name not in possible:
+        raise InputError(f"axes: expected parameters of {', '.join(possible)}, found {name!r}")
     try:
         points = np.array(values, float)
     except (TypeError, ValueError) as error:
@@ -246,9 +250,7 @@ def _checked_axis(name: str, values: ArrayLike, priors: Priors) -> np.ndarray:
         raise InputError(f"{name}: expected a list of at least 2 values, found an array of shape {points.shape}")
     if not np.isfinite(points).all() or not (np.diff(points) > 0).all():
         raise InputError(f"{name}: expected finite values that rise")
-    least = 0.0 if name != "psf_width" else math.nextafter(0.0, 1.0)
-    if SITES[name].positive and points[0] < least:
-        raise InputError(f"{name}: expected values {'≥' if least == 0 else '>'} 0, found {points[0]:g}")
+    priors.replace(**{name: float(points[0])})  # the least value is one that the parameter can have
     if name not in priors.free:
         raise InputError(f"{name}: expected a distribution for a parameter on an axis, found {priors[name]} fixed")
     return points

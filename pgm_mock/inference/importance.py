@@ -1,38 +1,64 @@
 """Adaptive importance sampling: a posterior with a certificate, in milliseconds.
 
-1. Three Laplace approximations (`laplace`): from the best of some prior draws, from the prior's middle, and from the
-   brightest spot of the image.
-2. A defence: the prior itself, with the background's posterior under no source in place of its prior.
-3. Rounds of adaptation (`adaptation`): first from the defence and about the modes, then mostly from a mixture of four
+1. The places where a source would explain the counts (`search`), from the likelihood ratio at every pixel.
+2. Laplace approximations (`laplace`) from there, from the best of some prior draws, from the prior's middle, and from
+   the best place with a wide PSF; those that are modes of their own and hold most of the posterior are kept.
+3. A defence: the prior itself, with the background's posterior under no source in place of its prior.
+4. Rounds of adaptation (`adaptation`): first from the defence and about the modes, then mostly from a mixture of
    Student-t that is fitted to all weighted draws (`mixture`).
-4. The weights against all rounds' proposals are Pareto-smoothed, and k-hat certifies them (`weights`, `psis`). The
+5. The weights against all rounds' proposals are Pareto-smoothed, and k-hat certifies them (`weights`, `psis`). The
    evidence is their mean.
 
-The first three are one compiled program, which draws nothing itself: its random numbers come with its arguments.
+All but the last are one compiled program, which draws nothing itself: its random numbers come with its arguments.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import solve_triangular
 from jax.scipy.stats import t as student
 from jaxtyping import Array, Float
+from numpyro.distributions import constraints
 
+from ..expected import expected_counts, with_slope
 from ..priors import Priors
 from ..psf import PSF
 from ..random import source_generator
-from . import mixture
+from . import mixture, search
 from .adaptation import adapt
 from .laplace import laplace
-from .limits import UpperLimit, upper_limit
+from .limits import Aperture, aperture_at, upper_limit
 from .mixture import DEGREES, Mixture
-from .nosource import dimmed, free_without_source, has_more, without_source
+from .nosource import OF_SOURCE, has_more
 from .sourcefree import SourceFree, source_free
-from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing, places, prior_vectors
+from .unconstrained import Data, Frame, Point, constrain, or_nothing, places, prior_vectors
 
 _DEFENSIVE_SHARE = 0.1
+FEW, MANY = 3, 10
+"""Modes that are kept, at first and where those were not all; one place less is climbed from."""
+_SAME_MODE = 2.0
+"""Two climbs that end within so many standard deviations of each other have found one mode."""
+_WIDE, _NARROW = 2.5, -3.0
+"""A source is also looked for with a PSF that is so many standard deviations of its prior wider, for something extended
+or for several sources, and with all light in one pixel, for a hot one."""
+_COARSE = 3
+"""Pixels between the places at which something extended is looked for."""
+_LONGEST = 8.0
+"""A start lies within so many standard deviations of the prior of the flux and of the width."""
+_FARTHEST = 3.0
+"""A source whose position's prior has no bounds may be detected within so many standard deviations of it."""
+_MORE_PLACES = 8
+"""So many places beyond those that are climbed from are looked at."""
+_SEEN_BY_DEFENCE = 4.0
+"""What a lower maximum of ln likelihood holds is reached by draws from the prior."""
+_NOTABLE = 8.0
+"""A place whose prior times likelihood ratio is within exp(-8) of the best one's may hold part of the posterior."""
+_INEXACT = 0.1
+"""A likelihood ratio on the map is right to this part: its width is not the best one, its places are pixels."""
 
 
 class Noise(NamedTuple):
@@ -62,27 +88,72 @@ class Noise(NamedTuple):
         )
 
 
+class Dark(NamedTuple):
+    """The model without the source, at its best: what the search for a source and the defence start from.
+
+    Attributes:
+        mode: whitened vector of the free parameters, shape (d,); that of the flux and the position is not used.
+        spread: standard deviation of the background there, whitened.
+        has_source: whether the model has a source that has to be searched for.
+    """
+
+    mode: Float[Array, " d"]
+    spread: Float[Array, ""]
+    has_source: Array
+
+    @classmethod
+    def unknown(cls, priors: Priors) -> "Dark":
+        """The middle of the prior, where nothing is known yet."""
+        nothing: Any = np.zeros(priors.dimension), np.ones(()), np.zeros((), bool)
+        return cls(*nothing)
+
+    def beside_source(self) -> "Dark":
+        """Say that there is a source to search for."""
+        found: Any = np.ones((), bool)
+        return self._replace(has_source=found)
+
+
 class ImportanceSample(NamedTuple):
     """Draws from a posterior, to be weighted.
 
     Attributes:
         parameters: each parameter's draws, shape (n,).
+        vectors: the free ones, whitened and unconstrained, shape (n, d).
         log_density: ln of prior times likelihood in the whitened unconstrained parameters, shape (n,); -inf where it is
             NaN.
         log_proposal: ln of the density that the draws come from, shape (n,).
+        log_own: ln of the density of each draw's own round, shape (n,).
         undefined: number of draws at which the density is NaN.
-        source_free: the model without a source.
-        max_log_likelihood: ln likelihood at the best of the modes that are found without the prior.
-        upper_limit: flux of a source at the position asked for, see `upper_limit`.
+        source_free: the model without a source; None where there is more in the model than a source on a background.
+        upper_limit: 95 % of the flux of a source at the position asked for; None likewise.
+        aperture: what is expected about the position asked for without the source.
+        best: whitened vector of the highest mode, shape (d,), with the background's standard deviation.
+        log_likelihood_at_best: ln likelihood there.
+        without, mean_without: parameters of the model without the source, at its best, and its expected counts.
+        max_log_likelihood: ln likelihood of a source within the bounds of its position, see `_climb`.
+        mode_x, mode_y, mode_share: positions of the modes that were kept and their shares of the posterior by Laplace's
+            approximation, shape (m,).
+        left_out: number of places and modes that may hold part of the posterior and are not among those.
     """
 
     parameters: Point
+    vectors: Float[Array, "n d"]
     log_density: Float[Array, " n"]
     log_proposal: Float[Array, " n"]
+    log_own: Float[Array, " n"]
     undefined: Array
-    source_free: SourceFree
+    source_free: SourceFree | None
+    upper_limit: Float[Array, ""] | None
+    aperture: Aperture
+    best: Dark
+    log_likelihood_at_best: Float[Array, ""]
+    without: Point
+    mean_without: Float[Array, "ny nx"]
     max_log_likelihood: Float[Array, ""]
-    upper_limit: UpperLimit
+    mode_x: Float[Array, " m"]
+    mode_y: Float[Array, " m"]
+    mode_share: Float[Array, " m"]
+    left_out: Array
 
 
 class Defence(NamedTuple):
@@ -96,51 +167,75 @@ class Defence(NamedTuple):
     scale: Float[Array, ""]
 
 
-@jax.jit
-def sample(noise: Noise, data: Data, priors: Priors, psf: PSF) -> ImportanceSample:
+@partial(jax.jit, static_argnames="modes")
+def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, modes: int = FEW) -> ImportanceSample:
     """Sample one posterior, in as many rounds as the noise is for, the first of them mostly defensive.
 
     Args:
         noise: the random numbers.
         data, priors, psf: the model and what it is conditioned on; at least one parameter is free.
+        dark: the model without the source, where it has more than a source on a background; else not used.
+        modes: how many modes to keep.
     """
     number, size = noise.places.shape
     defensive = _defensive((number, size))
     frame = Frame.of(priors)
-    empty, known = source_free(data, priors), None
     key = jax.random.key(noise.seed, impl="threefry2x32")
     from_prior = (prior_vectors(key, noise.prior, priors) - frame.location) / frame.scale
+    simple = not has_more(priors, data)
+    empty = source_free(data, priors) if simple else None
+    if empty is not None:
+        dark = _dark_of(empty, frame, priors)
 
     @jax.jit  # traced once, not at each of its uses
-    def log_target(u: Array, prior_share: float | Array = 1.0) -> Array:
+    def log_target(u: Array, prior_share: Array | float = 1.0) -> Array:
         return frame.log_density(u, data, priors, psf, prior_share)
 
-    background = _defence(frame, priors, empty).location
-    middle = _with_background(jnp.zeros(priors.dimension), priors, background)
+    background = dark.mode[places(priors)["background"]] if "background" in priors.free else jnp.zeros(())
+    middle = jnp.where(_of_source(priors), 0.0, dark.mode)
     plausible = _with_background(from_prior[: defensive[0]], priors, background)
-    best = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
-    starts = jnp.stack([best, middle, frame.at(middle, brightest(data), priors)])
-    if has_more(priors, data):
-        first, highest, nothing = _climb(log_target, starts, dimmed(middle, frame, priors), free_without_source(priors))
-        empty, known = without_source(*nothing, frame, data, priors, psf)
-    else:
-        first, highest, _ = _climb(log_target, starts)
-    defence = _defence(frame, priors, empty)
+    best_draw = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
+    without = constrain(frame.point(dark.mode, priors), priors) | {"flux": jnp.zeros(())}
+    mean = expected_counts(*data.image, psf=psf, **without)
+    starts, found, unclimbed = _starts(middle, frame, mean, data, priors, psf, modes - 1, dark.has_source)
+    ends = _climb(log_target, jnp.concatenate([jnp.stack([best_draw, middle]), starts]), found, frame, priors)
+    proposal, share, unkept = _kept(ends, modes)
+    defence = Defence(background, 1.5 * dark.spread)
     tail = noise.near[..., 0] * mixture.heavy_tail(jnp.asarray(noise.near[..., -DEGREES:]))
     # Each round has its own draws from the prior; the last of them stands for those that the round does not use.
     own = np.minimum(np.arange(size), defensive[:, None] - 1) + (np.cumsum(defensive) - defensive)[:, None]
     wide = _with_background(from_prior[own], priors, defence.location + defence.scale * tail)
     adapted = adapt(
-        log_target, first, noise.near, noise.places, wide, lambda u: _log_defence(u, frame, priors, defence), defensive
+        log_target,
+        proposal,
+        noise.near,
+        noise.places,
+        wide,
+        lambda u: _log_defence(u, frame, priors, defence),
+        defensive,
     )
+    at_modes = constrain(frame.point(proposal.locations, priors), priors)
+    asked = constrain(frame.point(middle, priors), priors)
+    at_best = constrain(frame.point(ends.best, priors), priors)
     return ImportanceSample(
         parameters=constrain(frame.point(adapted.draws, priors), priors),
+        vectors=adapted.draws,
         log_density=or_nothing(adapted.target),
         log_proposal=adapted.log_proposal,
+        log_own=adapted.log_own,
         undefined=jnp.sum(jnp.isnan(adapted.target)),
         source_free=empty,
-        max_log_likelihood=highest,
-        upper_limit=upper_limit(frame.point(jnp.zeros(len(middle)), priors), data, priors, psf, known),
+        upper_limit=upper_limit(asked, data, psf) if simple else None,
+        aperture=aperture_at(asked, mean, at_best["background"] - without["background"], data, psf),
+        best=Dark(ends.best, _background_sd(ends.best_factor, priors), jnp.array(False)),
+        log_likelihood_at_best=ends.log_likelihood_at_best,
+        without=without,
+        mean_without=mean,
+        max_log_likelihood=ends.max_log_likelihood,
+        mode_x=at_modes["x_pos"],
+        mode_y=at_modes["y_pos"],
+        mode_share=share,
+        left_out=unclimbed + unkept,
     )
 
 
@@ -150,48 +245,198 @@ def _defensive(rounds: tuple[int, int]) -> np.ndarray:
     return np.array([size * 4 // 9, *[int(_DEFENSIVE_SHARE * size)] * (number - 1)])
 
 
-def _climb(
-    log_target: Callable[[Array, float | Array], Array],
-    starts: Float[Array, "k d"],
-    dark: Float[Array, " d"] | None = None,
-    free: np.ndarray | None = None,
-) -> tuple[Mixture, Float[Array, ""], tuple[Array, Array, Array, Array]]:
-    """Climb from each start to a mode of the posterior, and without the prior to one of the likelihood.
+def _starts(
+    base: Float[Array, " d"],
+    frame: Frame,
+    mean: Float[Array, "ny nx"],
+    data: Data,
+    priors: Priors,
+    psf: PSF,
+    number: int,
+    has_source: Array,
+) -> tuple[Float[Array, "k d"], Float[Array, "two d"], Array]:
+    """Find where to climb from.
 
     Args:
-        log_target: ln of the density, of a vector and of the prior's share in it.
-        starts: shape (k, d).
-        dark: a start without a source, and
-        free: which parameters are climbed in from there.
+        base: whitened vector for all parameters that a start does not set.
+        frame, data, priors, psf: the model and what it is conditioned on.
+        mean: expected counts without the source, shape (ny, nx).
+        number: places to start from.
+        has_source: whether to search for them.
 
     Returns:
-        A mixture of the Laplace approximations at the posterior's modes; the largest ln likelihood, which the detection
-        likelihood needs; from the dark start the mode, its Cholesky factor, ln density and the largest ln likelihood.
+        Starts at the most probable places, and at the best of them with a wide PSF, shape (number + 1, d); starts at
+        the two likeliest places that the source may have, whatever the prior says of them; and how many further places
+        may hold part of the posterior.
+    """
+    spread = np.array([0.0, _WIDE]) if "psf_width" in priors.free else np.zeros(1)
+    middles = constrain(frame.point(jax.vmap(lambda w: _with_width(base, priors, w))(spread), priors), priors)
+    shape = with_slope(psf, middles["psf_slope"][0] if "psf_slope" in middles else None)
+    steps = (1, _COARSE)[: len(spread)]
+    nothing = jnp.zeros((len(spread), *mean.shape), jnp.float32)
+    fluxes, gains = jax.lax.cond(
+        has_source,
+        lambda: search.likelihood_ratio_maps(data, mean, shape, middles["psf_width"], steps),
+        lambda: (nothing, nothing),
+    )
+    x, y = jnp.ravel(jnp.asarray(data.x, float)), jnp.ravel(jnp.asarray(data.y, float))
+    log_prior = search.log_prior_of_position(x, y, priors)
+    anywhere = search.log_prior_of_position(x, y, priors, flat=_FARTHEST)
+    gain = search.between_pixels(gains[0])
+    maps = [(gain + anywhere, gain, fluxes[0]), (gain + log_prior, gain, fluxes[0])]
+    widths = [0.0]
+    if "psf_width" in priors.free:
+        widths = [0.0, _WIDE, _NARROW]
+        maps += [(gains[1] + log_prior - 0.5 * _WIDE**2, gains[1], fluxes[1])]
+        of_pixel, gain = search.bright_pixels(data, mean)
+        maps += [(gain + log_prior - 0.5 * _NARROW**2, gain, of_pixel)]
+    most = number + _MORE_PLACES
+    stacked = [jnp.stack(each) for each in zip(*maps, strict=True)]
+    found = jax.vmap(partial(search.find_peaks, x=x, y=y, number=most))(*stacked)
+    likely = jax.tree.map(lambda each: each[0, :2], found)
+    peaks = search.first_of_each(jax.tree.map(lambda each: each[1:].ravel(), found))
+    width = jnp.repeat(jnp.array(widths), most)
+
+    def start(x: Array, y: Array, flux: Array, width: Array) -> Array:
+        u = frame.at(base, {"x_pos": x, "y_pos": y, "flux": flux}, priors, _LONGEST)
+        return _with_width(u, priors, width)
+
+    level = jnp.maximum(jnp.max(peaks.score), jnp.max(log_prior))
+    lowest = level - _NOTABLE - _INEXACT * jnp.max(peaks.gain)
+    notable = (peaks.score > lowest) & (peaks.gain > _SEEN_BY_DEFENCE)
+    # What is not worth a climb climbs with the best: all climbs last as long as the longest of them.
+    order = jax.lax.top_k(peaks.score, number)[1]
+    order = jnp.where(notable[order], order, order[0])
+    chosen = jax.vmap(start)(peaks.x[order], peaks.y[order], peaks.flux[order], width[order])
+    blurred = _with_width(chosen[:1], priors, _WIDE)
+    detected = jax.vmap(start)(likely.x, likely.y, likely.flux, jnp.zeros(2))
+    second = likely.gain[1] > (1.0 - _INEXACT) * likely.gain[0] - _NOTABLE
+    detected = jnp.where(second, detected, detected[0])
+    return jnp.concatenate([chosen, blurred]), detected, jnp.maximum(jnp.sum(notable) - number, 0)
+
+
+def _with_width(u: Float[Array, "*k d"], priors: Priors, width: Array | float) -> Float[Array, "*k d"]:
+    """Give the PSF a width, in standard deviations of its prior."""
+    return u.at[..., places(priors)["psf_width"]].set(width) if "psf_width" in priors.free else u
+
+
+class Ends(NamedTuple):
+    """Where climbs arrived.
+
+    Attributes:
+        modes: of the posterior, shape (k, d), whitened.
+        factors: Cholesky factors of Laplace's covariance there, shape (k, d, d).
+        masses: ln of each mode's part of the posterior by Laplace's approximation, but for a constant, shape (k,).
+        best, best_factor: the highest of the modes.
+        log_likelihood_at_best: ln likelihood there.
+        max_log_likelihood: ln of the largest likelihood that a source within the bounds of its position can have.
+    """
+
+    modes: Float[Array, "k d"]
+    factors: Float[Array, "k d d"]
+    masses: Float[Array, " k"]
+    best: Float[Array, " d"]
+    best_factor: Float[Array, "d d"]
+    log_likelihood_at_best: Float[Array, ""]
+    max_log_likelihood: Float[Array, ""]
+
+
+def _climb(
+    log_target: Callable[[Array, Array], Array],
+    starts: Float[Array, "k d"],
+    found: Float[Array, "two d"],
+    frame: Frame,
+    priors: Priors,
+) -> Ends:
+    """Climb to the modes of the posterior, and to the largest likelihood of a source where it may be.
+
+    The latter is what a detection is judged by: flux and position are free of their priors, the position stays where it
+    may be, and all other parameters are refitted under theirs.
+
+    Args:
+        log_target: ln of the density, of a vector and of the share that each parameter's prior has in it.
+        starts: shape (k, d), for the posterior.
+        found: shape (2, d), for the likelihood.
+        frame, priors: the model.
     """
     number, dimension = starts.shape
-    masks = jnp.ones((number, dimension))
-    if dark is not None:
-        starts, masks = jnp.concatenate([starts, dark[None]]), jnp.concatenate([masks, jnp.asarray(free)[None]])
+    limit, of_prior = np.full(dimension, np.inf), np.ones(dimension)
+    for name, place in places(priors).items():
+        if name in ("x_pos", "y_pos", "flux"):
+            of_prior[place] = 0.0
+        if name in ("x_pos", "y_pos") and priors.free[name].support is constraints.real:
+            limit[place] = _FARTHEST
+    everything = jnp.concatenate([starts, found])
+    is_found = np.arange(len(everything)) >= number
+    shares = np.where(is_found[:, None], of_prior, 1.0)
+    limits = np.where(is_found[:, None], limit, np.inf)
 
-    def from_one(share: Array, start: Array, mask: Array) -> tuple[Array, Array, Array]:
-        return laplace(lambda u: log_target(u, share), start, None if dark is None else mask)
+    def from_one(start: Array, share: Array, farthest: Array) -> tuple[Array, Array, Array]:
+        return laplace(lambda u: log_target(jnp.clip(u, -farthest, farthest), share), start)
 
-    shares = jnp.repeat(jnp.array([1.0, 0.0]), len(starts))
-    modes, factors, heights = jax.vmap(from_one)(shares, jnp.tile(starts, (2, 1)), jnp.tile(masks, (2, 1)))
-    joint, likelihoods = jnp.split(heights, 2)
-    # The last of each half of the modes is the dark one; it is not among those of the whole model.
-    equal = jnp.full(number, -jnp.log(number))
-    nothing = modes[len(starts) - 1], factors[len(starts) - 1], joint[-1], likelihoods[-1]
-    return Mixture(equal, modes[:number], factors[:number]), jnp.max(likelihoods[:number]), nothing
+    ends, factors, heights = jax.vmap(from_one)(everything, jnp.asarray(shares), jnp.asarray(limits))
+    heights = or_nothing(heights)
+    masses = heights + jnp.sum(jnp.log(jnp.diagonal(factors, axis1=1, axis2=2)), axis=1)
+    best = jnp.argmax(heights[:number])
+    detected = jnp.clip(ends[number + jnp.argmax(heights[number:])], -limit, limit)
+    of_prior_at = jnp.sum(of_prior * frame.log_prior(detected, priors))
+    return Ends(
+        modes=ends[:number],
+        factors=factors[:number],
+        masses=masses[:number],
+        best=ends[best],
+        best_factor=factors[best],
+        log_likelihood_at_best=heights[best] - jnp.sum(frame.log_prior(ends[best], priors)),
+        max_log_likelihood=jnp.max(heights[number:]) - of_prior_at,
+    )
 
 
-def _defence(frame: Frame, priors: Priors, empty: SourceFree) -> Defence:
-    """Widen the background's posterior under no source by a half, and whiten it."""
+def _kept(ends: Ends, number: int) -> tuple[Mixture, Float[Array, " m"], Array]:
+    """Keep the modes that hold most of the posterior, each once.
+
+    Returns:
+        A mixture of them, the fullest first, its empty places without a share; each one's part of the posterior by
+        Laplace's approximation; and how many others there are that may hold part of it.
+    """
+
+    def keep(left: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+        fullest = jnp.argmax(left)
+        off = solve_triangular(ends.factors[fullest], (ends.modes - ends.modes[fullest]).T, lower=True)
+        same = jnp.sum(off**2, axis=0) < _SAME_MODE**2
+        mass = left[fullest]
+        return jnp.where(same, -jnp.inf, left), (fullest, mass)
+
+    left, (chosen, masses) = jax.lax.scan(keep, ends.masses, length=number)
+    there = jnp.isfinite(masses) | (jnp.arange(number) == 0)
+    log_shares = jnp.where(there, -jnp.log(jnp.sum(there)), -jnp.inf)
+    share = jnp.where(there, jax.nn.softmax(jnp.where(there, masses, -jnp.inf)), 0.0)
+    others = jnp.sum(left > masses[0] - _NOTABLE)
+    return Mixture(log_shares, ends.modes[chosen], ends.factors[chosen]), share, others
+
+
+def _of_source(priors: Priors) -> np.ndarray:
+    """Which numbers of a vector are the source's own."""
+    own = np.zeros(priors.dimension, bool)
+    for name, place in places(priors).items():
+        own[place] = name in OF_SOURCE
+    return own
+
+
+def _dark_of(empty: SourceFree, frame: Frame, priors: Priors) -> Dark:
+    """Whiten the background of a model that is a source on a background without its source."""
+    mode = jnp.zeros(priors.dimension)
     if "background" not in priors.free:
-        return Defence(jnp.zeros(()), jnp.ones(()))
-    number = places(priors)["background"]
-    location, scale = frame.location[number], frame.scale[number]
-    return Defence((empty.mode - location) / scale, 1.5 * empty.sd / scale)
+        return Dark(mode, jnp.ones(()), jnp.array(True))
+    place = places(priors)["background"]
+    location, scale = frame.location[place], frame.scale[place]
+    return Dark(mode.at[place].set((empty.mode - location) / scale), empty.sd / scale, jnp.array(True))
+
+
+def _background_sd(factor: Float[Array, "d d"], priors: Priors) -> Float[Array, ""]:
+    """Standard deviation of the background by a Cholesky factor of the covariance; 1 where it is fixed."""
+    if "background" not in priors.free:
+        return jnp.ones(())
+    return jnp.linalg.norm(factor[places(priors)["background"]])
 
 
 def _with_background(u: Array, priors: Priors, value: Array) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -16,11 +16,14 @@ from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, GaussianPSF
-from . import importance
-from .methods import Plan, escalate, failed_posterior, fit_one, importance_posterior, make_plan
+from .importance import Dark, ImportanceSample, Noise, sample
+from .methods import Plan, escalate, failed_posterior, fit_one, importance_posterior, make_plan, sample_all
 from .posterior import StampPosterior
 from .program import call, kind, stack
 from .unconstrained import Data
+
+if TYPE_CHECKING:
+    import xarray
 
 _AHEAD = 512
 
@@ -38,12 +41,40 @@ def fit_many(
     *,
     progress: bool = False,
     **options: Any,
-) -> list[StampPosterior]:
+) -> "list[xarray.DataTree]":
     """Compute the posteriors of many stamps; see `iter_fits`, whose results it collects."""
     return list(iter_fits(stamps, priors_list, progress=progress, **options))
 
 
 def iter_fits(
+    stamps: Iterable[Observation],
+    priors_list: Iterable[Priors],
+    *,
+    progress: bool = False,
+    **options: Any,
+) -> "Iterator[xarray.DataTree]":
+    """Compute posteriors one after the other, and hand each over as it comes.
+
+    Args:
+        stamps, priors_list: as many of one as of the other; may be generators, of which only a few hundred are
+            drawn ahead.
+        progress: whether to show a bar on stderr, with rate and time left.
+        options: method, psf, num_draws, min_ess, num_chains, num_warmup, num_samples, chunk_size and seed, as for
+            `iter_posteriors`.
+
+    Yields:
+        The posteriors, in order, each what `fit` returns. A stamp that cannot be fitted gives one whose attribute
+        `method` is "failed" and whose `problems` say why.
+
+    Raises:
+        InputError: an option that is none, or lists of different lengths.
+    """
+    with closing(iter_posteriors(stamps, priors_list, progress=progress, **options)) as found:
+        for posterior in found:
+            yield posterior.tree()
+
+
+def iter_posteriors(
     stamps: Iterable[Observation],
     priors_list: Iterable[Priors],
     *,
@@ -57,8 +88,8 @@ def iter_fits(
     chunk_size: int | None = None,
     seed: int | None = 0,
     progress: bool = False,
-) -> Iterator[StampPosterior]:
-    """Compute posteriors one after the other, and hand each over as it comes.
+) -> Generator[StampPosterior]:
+    """Compute posteriors one after the other, as arrays.
 
     A source's numbers depend on the seed and its own name, never on the batch that it comes in: on a CPU each stamp
     goes through the compiled program alone, one on each core, and the result is the same to the last bit. With a
@@ -173,20 +204,26 @@ def fit_together(jobs: Sequence[Job], plan: Plan, size: int) -> Iterator[StampPo
 def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
     """Fit at most `size` stamps at once, the chunk padded with its first stamp."""
     padding = size - len(jobs)
-    stamps, priors, psfs = zip(*(jobs + jobs[:1] * padding), strict=True)
-    noise = [importance.Noise.of(plan.seed, stamp.name, jobs[0][1].dimension, plan.rounds) for stamp in stamps]
-    stacked = stack(noise), stack(data + data[:1] * padding), stack(priors), stack(psfs)
-    samples = jax.device_get(call(_sample_chunk, *stacked))
+    psfs = stack([psf for _, _, psf in jobs + jobs[:1] * padding])
+    stacked = stack(data + data[:1] * padding)
+
+    def draw(names: list[str], priors: list[Priors], darks: list[Dark]) -> list[ImportanceSample]:
+        noise = [Noise.of(plan.seed, name, priors[0].dimension, plan.rounds) for name in names]
+        each = stack(noise + noise[:1] * padding), stacked, stack(priors + priors[:1] * padding), psfs
+        samples = jax.device_get(call(_sample_chunk, *each, stack(darks + darks[:1] * padding)))
+        return [jax.tree.map(lambda values, lane=lane: values[lane], samples) for lane in range(len(jobs))]
+
     found = []
-    for lane, (stamp, own, psf) in enumerate(jobs):
-        one, its_plan = jax.tree.map(lambda values, lane=lane: values[lane], samples), replace(plan, psf=psf)
+    every = sample_all([(stamp, own) for stamp, own, _ in jobs], data, draw)
+    for (stamp, own, psf), samples in zip(jobs, every, strict=True):
+        its_plan = replace(plan, psf=psf)
         try:
-            found.append(escalate(importance_posterior(stamp, own, its_plan, one), its_plan))
+            found.append(escalate(importance_posterior(stamp, own, its_plan, samples, plan.rounds[0]), its_plan))
         except InputError as error:
             found.append(failed_posterior(stamp, own, its_plan, str(error)))
     return found
 
 
 @jax.jit
-def _sample_chunk(noise: importance.Noise, data: Data, priors: Priors, psfs: PSF) -> importance.ImportanceSample:
-    return jax.vmap(importance.sample)(noise, data, priors, psfs)
+def _sample_chunk(noise: Noise, data: Data, priors: Priors, psfs: PSF, darks: Dark) -> ImportanceSample:
+    return jax.vmap(sample)(noise, data, priors, psfs, darks)

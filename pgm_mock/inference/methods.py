@@ -1,28 +1,39 @@
 """The posterior of one stamp by each method, and the way from one to the next where it cannot be trusted."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from ..errors import InputError
+from ..model import EXPECTED
 from ..observation import Observation
 from ..priors import Priors, one_shape
 from ..psf import PSF, describe_psf
 from ..random import checked_seed, source_generator, source_key
 from . import importance, nuts
+from .doubts import POSITION, doubts
 from .limits import detectable_flux, detection_likelihood
-from .nosource import source_parameters
+from .nosource import at_place, has_more, log_flat_over_prior, source_parameters, without_source
 from .posterior import FAILED, KHAT_LIMIT, StampPosterior
 from .program import call
 from .unconstrained import Data
-from .weights import resample, weigh
+from .weights import Weights, disagreement, resample, weigh, weighted_quantile
 
 METHODS = ("auto", "importance", "nuts")
 _ROUNDS, _MORE_ROUNDS = 4, (4, 3000)
 _R_HAT_LIMIT = 1.01
+_STABLE = 0.15
+"""The last two rounds of sampling may disagree by so many standard deviations, beyond their Monte-Carlo errors."""
+_TYPICAL_COUNTS = 30.0
+_LEAST_SEEN = 0.02
+"""A source of whose light less than this falls on exposed pixels near the place asked for has no flux."""
+_LEAST_SHARE, _NOTED_SHARE = 0.01, 0.05
+_APART = 3.0
+"""Modes so far apart [pixels] are different positions."""
 
 
 @dataclass(frozen=True)
@@ -69,72 +80,186 @@ def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPoster
 
 
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
-    """Where a posterior is not certified, take more draws, and then NUTS.
+    """Where a posterior is not certified, take more draws from more modes, and then NUTS.
 
-    It happens to one stamp in several hundred: their lists have one length, so that these programs compile once.
+    It happens to one stamp in several hundred: their lists have one length, so that these programs compile once. Where
+    there are several modes NUTS is no judge: its chains do not cross from one to another.
     """
     if found.certified:
         return found
     data = Data.of(found.observation, longest=True)
-    more = by_importance(found.observation, found.priors, plan, data, _MORE_ROUNDS)
+    more = by_importance(found.observation, found.priors, plan, data, _MORE_ROUNDS, importance.MANY)
     more = replace(more, tried=found.tried + more.tried)
-    if more.certified or plan.method == "importance":
+    if more.certified or plan.method == "importance" or more.positions > 1:
         return more
     last = by_nuts(found.observation, found.priors, plan, data, more.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
-    return replace(last, numbers=more.numbers | last.numbers)
+    numbers = more.numbers | last.numbers
+    notes = doubts(last.priors, last.draws, numbers)
+    return replace(last, numbers=numbers, notes=notes, without_source=more.without_source)
 
 
 def by_importance(
-    observation: Observation, priors: Priors, plan: Plan, data: Data, rounds: tuple[int, int]
+    observation: Observation,
+    priors: Priors,
+    plan: Plan,
+    data: Data,
+    rounds: tuple[int, int],
+    modes: int = importance.FEW,
 ) -> StampPosterior:
     """Compute a posterior by importance sampling, with its verdict."""
-    noise = importance.Noise.of(plan.seed, observation.name, priors.dimension, rounds)
-    sample = call(importance.sample, noise, data, priors, plan.psf)
-    return importance_posterior(observation, priors, plan, jax.device_get(sample))
+
+    def draw(names: list[str], priors_list: list[Priors], darks: list[importance.Dark]) -> list[Any]:
+        noise = importance.Noise.of(plan.seed, names[0], priors.dimension, rounds)
+        return [jax.device_get(call(importance.sample, noise, data, priors_list[0], plan.psf, darks[0], modes=modes))]
+
+    (samples,) = sample_all([(observation, priors)], [data], draw)
+    return importance_posterior(observation, priors, plan, samples, rounds[0])
+
+
+class Samples(NamedTuple):
+    """What was drawn for one stamp.
+
+    Attributes:
+        full: from the posterior.
+        empty: under no source, where the model has more than a source on a background; else None.
+        there: with the source at the place asked for, likewise; and
+        there_priors: the priors of that.
+    """
+
+    full: importance.ImportanceSample
+    empty: importance.ImportanceSample | None = None
+    there: importance.ImportanceSample | None = None
+    there_priors: Priors | None = None
+
+
+Draw = Callable[[list[str], list[Priors], list[importance.Dark]], list[importance.ImportanceSample]]
+
+
+def sample_all(jobs: Sequence[tuple[Observation, Priors]], data: Sequence[Data], draw: Draw) -> list[Samples]:
+    """Draw from the posteriors of stamps of one kind, and from what they are compared with.
+
+    Args:
+        jobs: stamps and priors, which have the same parameters.
+        data: of each stamp.
+        draw: samples all of them for a name, priors and the model without a source for each.
+    """
+    names, priors = [stamp.name for stamp, _ in jobs], [own for _, own in jobs]
+    darks = [importance.Dark.unknown(own) for own in priors]
+    if not has_more(priors[0], data[0]):
+        return [Samples(one) for one in draw(names, priors, darks)]
+    empty = draw([f"{name} without source" for name in names], [without_source(own) for own in priors], darks)
+    darks = [one.best for one in empty]
+    times = [np.median(stamp.exposure[stamp.exposure > 0]) for stamp, _ in jobs]
+    placed = [at_place(own, _TYPICAL_COUNTS / time) for own, time in zip(priors, times, strict=True)]
+    there = draw([f"{name} at its place" for name in names], placed, darks)
+    full = draw(names, priors, [one.beside_source() for one in darks])
+    return [Samples(*each) for each in zip(full, empty, there, placed, strict=True)]
 
 
 def importance_posterior(
-    observation: Observation, priors: Priors, plan: Plan, sample: importance.ImportanceSample
+    observation: Observation, priors: Priors, plan: Plan, samples: Samples, rounds: int
 ) -> StampPosterior:
-    """Give an importance sample its weights, its verdict and its derived numbers."""
+    """Give importance samples their weights, their verdict and the numbers that are derived from them."""
+    sample = samples.full
+    if not (seen := float(sample.aperture.exposure_times_light) / observation.exposure.max()) >= _LEAST_SEEN:
+        wanted = f"some exposure about the position asked for, found {seen:.1%} of what a source there would have"
+        raise InputError(f"{observation.name or 'stamp'}: expected {wanted}")
     shape = (plan.num_chains, plan.num_samples)
-    log_weights, khat, ess, log_evidence = weigh(sample.log_density, sample.log_proposal)
-    chosen = resample(source_generator(plan.seed, f"resampling {observation.name}"), log_weights, math.prod(shape))
-    number, problems = len(log_weights), []
-    if not khat <= KHAT_LIMIT:
-        problems.append(f"the weights cannot be trusted (k-hat {khat:.2f}, expected at most {KHAT_LIMIT})")
-    if not ess >= plan.min_ess:
-        problems.append(f"few effective draws (ESS {ess:.0f}, expected at least {plan.min_ess:.0f})")
-    if undefined := int(sample.undefined):
-        problems.append(f"the density is not a number at {undefined} of {number} draws")
-    degrees = source_parameters(priors)
-    ratio = float(sample.max_log_likelihood - sample.source_free.max_log_likelihood)
-    numbers = {
-        "khat": khat,
-        "ess": ess,
-        "log_evidence": log_evidence,
-        "ln_bayes_factor": log_evidence - float(sample.source_free.log_evidence),
-        "det_like": detection_likelihood(ratio, degrees) if degrees else 0.0,
-        "flux_ul95": float(sample.upper_limit.flux_95),
-        "flux_detectable": detectable_flux(sample.upper_limit),
-    }
+    weights = weigh(sample.log_density, sample.log_proposal)
+    chosen = resample(
+        source_generator(plan.seed, f"resampling {observation.name}"), weights.log_weights, math.prod(shape)
+    )
+    number = len(weights.log_weights)
     weighted = {name: np.asarray(values)[None] for name, values in sample.parameters.items()}
+    draws = {
+        name: np.asarray(values)[chosen].reshape(*shape, *np.shape(values)[1:])
+        for name, values in sample.parameters.items()
+    }
+    numbers = _numbers(samples, weights, source_parameters(priors))
+    positions, said = _positions(sample, weights.log_weights)
     return StampPosterior(
         observation=observation,
         priors=priors,
         method="importance",
-        draws={
-            name: np.asarray(values)[chosen].reshape(*shape, *np.shape(values)[1:])
-            for name, values in sample.parameters.items()
-        },
+        draws=draws,
         statistics={"lp": np.asarray(sample.log_density)[chosen].reshape(shape)},
         numbers=numbers,
-        weighted=weighted | {"log_weight": log_weights[None]},
+        weighted=weighted | {"log_weight": weights.log_weights[None]},
         settings=plan.settings(),
-        tried=(f"importance {number}: k-hat {khat:.2f}, ESS {ess:.0f}",),
-        problems=tuple(problems),
+        tried=(f"importance {number}: k-hat {weights.khat:.2f}, ESS {weights.ess:.0f}",),
+        problems=_problems(sample, weights, plan, rounds),
+        notes=doubts(priors, draws, numbers) | said,
+        positions=positions,
+        without_source={name: np.asarray(value) for name, value in sample.without.items()}
+        | {EXPECTED: np.asarray(sample.mean_without)},
     )
+
+
+def _problems(sample: importance.ImportanceSample, weights: Weights, plan: Plan, rounds: int) -> tuple[str, ...]:
+    """Say what the certificate lacks."""
+    problems = []
+    if not weights.khat <= KHAT_LIMIT:
+        problems.append(f"the weights cannot be trusted (k-hat {weights.khat:.2f}, expected at most {KHAT_LIMIT})")
+    if not weights.ess >= plan.min_ess:
+        problems.append(f"few effective draws (ESS {weights.ess:.0f}, expected at least {plan.min_ess:.0f})")
+    if left_out := int(sample.left_out):
+        places = "place" if left_out == 1 else "places"
+        problems.append(f"{left_out} more {places} in the stamp may hold part of the posterior")
+    if (apart := disagreement(sample.log_density, sample.log_own, sample.vectors, rounds)) > _STABLE:
+        problems.append(f"the rounds of sampling disagree (by {apart:.2f} sd, expected at most {_STABLE})")
+    if undefined := int(sample.undefined):
+        problems.append(f"the density is not a number at {undefined} of {len(weights.log_weights)} draws")
+    return tuple(problems)
+
+
+def _numbers(samples: Samples, weights: Weights, degrees: int) -> dict[str, float]:
+    """Evidence, detection and limits."""
+    sample = samples.full
+    if samples.empty is not None and samples.there is not None and samples.there_priors is not None:
+        without = weigh(samples.empty.log_density, samples.empty.log_proposal).log_evidence
+        best_without = float(samples.empty.log_likelihood_at_best)
+        fluxes = np.asarray(samples.there.parameters["flux"], float)
+        flat = log_flat_over_prior(fluxes, samples.there_priors)
+        at_place = weigh(samples.there.log_density + flat, samples.there.log_proposal)
+        limit = weighted_quantile(fluxes, at_place.log_weights, 0.95)
+    else:
+        if sample.source_free is None or sample.upper_limit is None:
+            raise TypeError("expected the model without a source, found none")
+        without, best_without = float(sample.source_free.log_evidence), float(sample.source_free.max_log_likelihood)
+        limit = float(sample.upper_limit)
+    ratio = float(sample.max_log_likelihood) - best_without
+    return {
+        "khat": weights.khat,
+        "ess": weights.ess,
+        "log_evidence": weights.log_evidence,
+        "ln_bayes_factor": weights.log_evidence - without,
+        "det_like": detection_likelihood(ratio, degrees) if degrees else 0.0,
+        "flux_ul95": limit,
+        "flux_detectable": detectable_flux(sample.aperture),
+    }
+
+
+def _positions(sample: importance.ImportanceSample, log_weights: np.ndarray) -> tuple[int, dict[str, str]]:
+    """Count the positions between which the posterior is divided, and say so where there are several."""
+    modes = np.stack([sample.mode_x, sample.mode_y], axis=1)[np.asarray(sample.mode_share) > _LEAST_SHARE]
+    apart: list[np.ndarray] = []
+    for mode in modes:
+        if all(np.hypot(*(mode - other)) > _APART for other in apart):
+            apart.append(mode)
+    if len(apart) < 2:
+        return 1, {}
+    draws = np.stack([sample.parameters["x_pos"], sample.parameters["y_pos"]], axis=1)
+    distance = [np.hypot(*(draws - mode).T) for mode in apart]
+    nearest = np.argmin(distance, axis=0)
+    shares = np.bincount(nearest, np.exp(log_weights), len(apart))
+    order = [place for place in np.argsort(-shares) if shares[place] >= _NOTED_SHARE]
+    if len(order) < 2:
+        return 1, {}
+    parts = " : ".join(f"{100 * shares[place]:.0f}" for place in order)
+    where = ", ".join(f"x={apart[place][0]:.1f} y={apart[place][1]:.1f}" for place in order)
+    count = {2: "two", 3: "three", 4: "four"}.get(len(order), str(len(order)))
+    return len(order), {POSITION: f"{count} positions, {parts} ({where})"}
 
 
 def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tried: tuple[str, ...]) -> StampPosterior:

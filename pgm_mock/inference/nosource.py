@@ -1,40 +1,28 @@
-"""The model without the source but with everything else that it has: neighbours, and a background that grows.
+"""The model without its source, and with its source at one place: the same model under other priors.
 
-With a uniform background and no neighbours there is one parameter, and all is integrated (`sourcefree`). Else the
-source is dimmed to nothing and the other parameters are climbed to their mode beside the modes of the whole model; the
-evidence is Laplace's approximation there.
+A model that is a source on a uniform background has one parameter without its source, and everything can be integrated
+(`sourcefree`). A model that has more, neighbours or a background that grows, is sampled a second time with a source of
+no flux, which gives the evidence of no source, and a third time with the source where it was asked for, which gives the
+upper limit of its flux with all else integrated over. Other numbers in the same families of priors need no other
+program.
 """
 
 import math
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import numpyro.distributions as dist
 
-from ..expected import expected_counts
-from ..priors import EXTRA_SITES, Priors
-from ..psf import PSF
-from .sourcefree import SourceFree
-from .unconstrained import Data, Frame, constrain, places
+from ..priors import EXTRA_SITES, Prior, Priors
+from .unconstrained import Data
 
-_SOURCE = ("x_pos", "y_pos", "flux")
+OF_SOURCE = ("x_pos", "y_pos", "flux", "psf_width", "psf_slope")
 _SHAPE = ("psf_width", "psf_slope")
-_NO_FLUX = -40.0
-"""Unconstrained flux of a source that is not there: a LogNormal's flux is then 1e-17."""
-
-
-class Known(NamedTuple):
-    """What else the image holds, at the best fit without the source.
-
-    Attributes:
-        sky: exposure times the background's growth, shape (ny, nx): its counts are background times this.
-        others: counts of all else, neighbours and background map among them, shape (ny, nx).
-    """
-
-    sky: Float[Array, "ny nx"]
-    others: Float[Array, "ny nx"]
+_NO_FLUX = -60.0
+"""Logarithm of the flux of a source that is not there."""
+_NARROW = 1e-3
+_WIDE_FLUX = 3.0
+"""Standard deviation of ln flux from which the flat prior of the limit is reached by weights."""
 
 
 def has_more(priors: Priors, data: Data) -> bool:
@@ -45,57 +33,40 @@ def has_more(priors: Priors, data: Data) -> bool:
 
 def source_parameters(priors: Priors) -> int:
     """How many free numbers only the source has; the PSF's shape is not among them where neighbours show it too."""
-    return sum(name in _own(priors) for name in priors.free)
+    own = [name for name in OF_SOURCE if name not in _SHAPE or not priors.neighbours]
+    return sum(name in own for name in priors.free)
 
 
-def free_without_source(priors: Priors) -> np.ndarray:
-    """Which numbers of a vector are free where the source is not there; the width is where neighbours show it."""
-    frozen = _own(priors)
-    free = np.ones(priors.dimension)
-    for name, place in places(priors).items():
-        free[place] = name not in frozen
-    return free
+def without_source(priors: Priors) -> Priors:
+    """Return priors under which the source has no flux."""
+    return priors.replace(flux=dist.LogNormal(_NO_FLUX, _NARROW))
 
 
-def _own(priors: Priors) -> tuple[str, ...]:
-    return _SOURCE if priors.neighbours else _SOURCE + _SHAPE
-
-
-def dimmed(u: Float[Array, " d"], frame: Frame, priors: Priors) -> Float[Array, " d"]:
-    """Return a vector whose source has no flux."""
-    place = places(priors)["flux"]
-    return u.at[place].set((_NO_FLUX - frame.location[place]) / frame.scale[place])
-
-
-def without_source(
-    mode: Float[Array, " d"],
-    factor: Float[Array, "d d"],
-    log_joint: Float[Array, ""],
-    max_log_likelihood: Float[Array, ""],
-    frame: Frame,
-    data: Data,
-    priors: Priors,
-    psf: PSF,
-) -> tuple[SourceFree, Known]:
-    """Give the mode without a source its evidence, and what it says of the rest of the image.
+def at_place(priors: Priors, typical_flux: float) -> Priors:
+    """Return priors under which the source is where it was asked for, with its PSF's typical width, and any flux.
 
     Args:
-        mode: of the free parameters, the source dimmed.
-        factor: Cholesky factor of the Laplace covariance there, the identity in the frozen parameters.
-        log_joint: ln of prior times likelihood at the mode, with the frozen parameters' prior.
-        max_log_likelihood: largest ln likelihood without a source.
-        frame, data, priors, psf: the model and what it is conditioned on.
+        priors: of the model.
+        typical_flux: about which the flux is spread wide; for instance ten counts' [flux unit].
     """
-    free = free_without_source(priors)
-    volume = 0.5 * free.sum() * math.log(2.0 * math.pi) + jnp.sum(jnp.log(jnp.diagonal(factor)))
-    frozen_prior = jnp.sum(jnp.where(free, 0.0, frame.log_prior(mode, priors)))
-    background, sd = jnp.zeros(()), jnp.zeros(())
-    if "background" in priors.free:
-        place = places(priors)["background"]
-        background = frame.location[place] + frame.scale[place] * mode[place]
-        sd = frame.scale[place] * jnp.linalg.norm(factor[place])
-    at_best = constrain(frame.point(mode, priors), priors) | {"flux": jnp.zeros(())}
-    dark, lit = jax.vmap(lambda one: expected_counts(*data.image, psf=psf, **(at_best | {"background": one})))(
-        jnp.arange(2.0)
-    )
-    return SourceFree(background, sd, log_joint - frozen_prior + volume, max_log_likelihood), Known(lit - dark, dark)
+    pinned = {name: _pinned(priors, name) for name in OF_SOURCE if name != "flux" and name in priors.free}
+    return priors.replace(**pinned, flux=dist.LogNormal(math.log(typical_flux), _WIDE_FLUX))
+
+
+def log_flat_over_prior(fluxes: np.ndarray, priors: Priors) -> np.ndarray:
+    """Logarithm of a flat prior on the flux over that of `at_place`, but for a constant, at each flux."""
+    return -np.asarray(priors.free["flux"].log_prob(jnp.asarray(fluxes)), float)
+
+
+def _pinned(priors: Priors, name: str) -> Prior:
+    """Hold a parameter at its prior's median, by the same family of priors where it can be narrow."""
+    prior = priors.free[name]
+    if isinstance(prior, dist.Normal):
+        return dist.Normal(float(prior.loc), _NARROW)
+    if isinstance(prior, dist.LogNormal):
+        return dist.LogNormal(float(prior.loc), _NARROW)
+    middle = float(priors.quantiles(name, (0.5,))[0])
+    if isinstance(prior, dist.TwoSidedTruncatedDistribution) and isinstance(prior.base_dist, dist.Normal):
+        base = prior.base_dist
+        return dist.TruncatedNormal(float(base.loc), float(base.scale), low=middle - _NARROW, high=middle + _NARROW)
+    return middle

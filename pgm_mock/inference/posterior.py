@@ -1,13 +1,14 @@
 """The posterior of one stamp, as arrays: light enough to hold many, and turned into a DataTree when asked."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ..errors import InputError
 from ..observation import Observation
-from ..priors import Priors
-from ..results import data_tree
+from ..priors import Priors, one_shape
+from ..results import data_tree, values
 
 if TYPE_CHECKING:
     import xarray
@@ -18,7 +19,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True, eq=False)
 class StampPosterior:
-    """The posterior of one stamp.
+    """The posterior of one stamp, as arrays; `fit` and `fit_many` hand it over as the DataTree of `tree()`.
 
     Attributes:
         observation, priors: what it is the posterior of.
@@ -30,19 +31,26 @@ class StampPosterior:
         weighted: importance draws with their log_weight, shape (1, n); empty for NUTS.
         settings: seed, PSF and numbers of draws.
         tried: what was done, in order, such as "importance 2500: k-hat 0.81".
-        problems: what is wrong, in words; empty where nothing is.
+        problems: what is wrong with the computation, in words; empty where nothing is.
+        notes: what to doubt in the result although it is computed rightly, a sentence by what it is about.
+        positions: number of positions between which the posterior is divided.
+        without_source: parameters of the model without the source, at its best, and its `expected_counts`, shape
+            (ny, nx); empty where it is not known.
     """
 
     observation: Observation
-    priors: Priors
+    priors: Priors = field(repr=False)
     method: str
-    draws: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray] = field(repr=False)
     statistics: dict[str, np.ndarray] = field(repr=False)
     numbers: dict[str, float]
     weighted: dict[str, np.ndarray] = field(repr=False)
     settings: dict[str, Any]
     tried: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict)
+    positions: int = 1
+    without_source: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def certified(self) -> bool:
@@ -50,10 +58,64 @@ class StampPosterior:
         return self.method == "importance" and not self.problems
 
     def tree(self) -> "xarray.DataTree":
-        """Return the posterior with ArviZ's groups, units, coordinates, and provenance."""
+        """Return the posterior with ArviZ's groups, units, coordinates, and provenance; built when it is looked at."""
+        from .lazytree import LazyTree
+
+        return LazyTree.of(self._build)
+
+    def _build(self) -> "xarray.DataTree":
         groups = {"posterior": self.draws, "sample_stats": self.statistics}
         if self.weighted:
             groups["importance_samples"] = self.weighted
         told = {"method": self.method, "tried": "; ".join(self.tried), "problems": "; ".join(self.problems)}
+        told["notes"] = "; ".join(self.notes.values())
         attrs = told | self.settings | self.numbers
         return data_tree(groups, self.observation, priors=self.priors, attrs=attrs)
+
+    @classmethod
+    def of_tree(cls, tree: "xarray.DataTree", observation: Observation, priors: Priors) -> Self:
+        """Take the draws of a DataTree, of `fit` or of an inference of one's own.
+
+        Args:
+            tree: its group `posterior` holds the free parameters (chain, draw); where there is a group
+                `importance_samples` with `log_weight`, its draws count by their weights.
+            observation, priors: what it is the posterior of.
+
+        Raises:
+            InputError: no such group, or a free parameter that is not there.
+        """
+        if "posterior" not in tree.children:
+            raise InputError("posterior: expected a group `posterior`, found none")
+        if missing := [name for name in priors.free if name not in tree["posterior"].data_vars]:
+            raise InputError(f"posterior: expected draws of {', '.join(priors.free)}; missing {', '.join(missing)}")
+        shape = values(tree, "posterior", next(iter(priors.free))).shape[:2]
+
+        def of_group(group: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+            there = tree[group].data_vars
+            return {
+                name: values(tree, group, name)
+                if name in there
+                else np.broadcast_to(np.asarray(prior, float), shape + one_shape(prior))
+                for name, prior in priors.items()
+            }
+
+        weighted = {}
+        if "importance_samples" in tree.children:
+            log_weight = values(tree, "importance_samples", "log_weight")
+            weighted = of_group("importance_samples", log_weight.shape) | {"log_weight": log_weight}
+        statistics = {}
+        if "sample_stats" in tree.children:
+            statistics = {str(n): np.asarray(v.values) for n, v in tree["sample_stats"].data_vars.items()}
+        attrs = tree.attrs
+        return cls(
+            observation=observation,
+            priors=priors,
+            method=str(attrs.get("method", "own")),
+            draws=of_group("posterior", shape),
+            statistics=statistics,
+            numbers={},
+            weighted=weighted,
+            settings={},
+            tried=(),
+            problems=tuple(problem for problem in str(attrs.get("problems", "")).split("; ") if problem),
+        )

@@ -24,8 +24,12 @@ _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
 _MOST = 20
 """A program takes some 2000 memory maps, of which Linux gives a process 65530; beyond them XLA aborts it."""
-_ON_CPU = {"xla_backend_optimization_level": 1}
-"""LLVM's first level takes up to a quarter less time to compile, and the programs run as fast as at the third."""
+_LEVEL = "xla_backend_optimization_level"
+_ON_CPU = {_LEVEL: 1}
+"""LLVM's first level takes up to a quarter less time to compile, and the programs run as fast as at the third.
+
+Another level that stands in the environment's XLA_FLAGS is taken as it is.
+"""
 
 
 def kind(tree: Any) -> tuple[Any, ...]:
@@ -59,12 +63,17 @@ def _once_on_this_machine(signature: tuple[Any, ...]) -> Iterator[None]:
 
 
 def forget() -> None:
-    """Let go of all compiled programs that no thread waits for, JAX's own among them."""
+    """Let go of the package's compiled programs that no thread waits for; the user's own stay."""
     with _looking_up:
         for signature in [one for one, future in _compiled.items() if future.done()]:
             del _compiled[signature]
+    package = __name__.partition(".")[0]
+    ours = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
     with _tracing:
-        jax.clear_caches()
+        for module in ours:
+            for value in list(vars(module).values()):
+                if isinstance(value, jax.stages.Wrapped):
+                    cast(Any, value).clear_cache()
 
 
 def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
@@ -88,7 +97,8 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
             with _once_on_this_machine(signature):
                 with _tracing:
                     lowered = cast(Any, program).lower(*arguments, **static)
-                options = ON_ANY_CORES | (_ON_CPU if jax.default_backend() == "cpu" else {})
+                ours = jax.default_backend() == "cpu" and _LEVEL not in os.environ.get("XLA_FLAGS", "")
+                options = ON_ANY_CORES | (_ON_CPU if ours else {})
                 future.set_result(lowered.compile(compiler_options=options))
         finally:
             if not future.done():  # it failed: who waits for it tries again, and gets the error that it is due

@@ -1,6 +1,7 @@
 """The model's log-density over unconstrained parameters, the form that every method works on."""
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,7 +9,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 from numpyro import handlers
-from numpyro.distributions import Distribution, LogNormal, Normal, biject_to
+from numpyro.distributions import (
+    Distribution,
+    LogNormal,
+    Normal,
+    TwoSidedTruncatedDistribution,
+    Uniform,
+    biject_to,
+)
 
 from ..counts import PhotonList, PixelList, list_counts
 from ..model import OBSERVED, stamp_model
@@ -21,6 +29,8 @@ Point = dict[str, Array]
 _FRAME_DRAWS = 400
 _GAUSSIAN = (Normal, LogNormal)
 """Priors that are Gaussian in the unconstrained parameter, with their own loc and scale."""
+_INVERTIBLE = (TwoSidedTruncatedDistribution, Uniform)
+"""Priors whose quantiles are cheap: a normal number makes a draw of them."""
 
 
 class Data(NamedTuple):
@@ -69,7 +79,7 @@ def given(parameters: Point, data: Data, priors: Priors, psf: PSF) -> LogJoint:
     return LogJoint(sum(map(jnp.sum, log_probs.values()), jnp.zeros(())), log_likelihood)
 
 
-def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: float | Array = 1.0) -> Float[Array, ""]:
+def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
     """Logarithm of prior times likelihood times the Jacobian of the map from unconstrained parameters.
 
     Args:
@@ -77,13 +87,12 @@ def log_density(z: Point, data: Data, priors: Priors, psf: PSF, prior_share: flo
         data: exposure, ramps and counts.
         priors: the priors; fixed parameters take no part in z.
         psf: the family of the PSF.
-        prior_share: power of prior times Jacobian; with 0 it is the likelihood alone.
     """
     parameters = constrain(z, priors)
     log_prior, log_likelihood = given(parameters, data, priors, psf)
     for name, prior in priors.free.items():
         log_prior = log_prior + jnp.sum(biject_to(prior.support).log_abs_det_jacobian(z[name], parameters[name]))
-    return log_likelihood + prior_share * log_prior
+    return log_likelihood + log_prior
 
 
 def constrain(z: Point, priors: Priors) -> Point:
@@ -129,6 +138,8 @@ def prior_vectors(key: Array, normals: Num[ArrayLike, "n d"], priors: Priors) ->
         prior = priors.free[name]
         if isinstance(prior, _GAUSSIAN):
             drawn = prior.loc + prior.scale * normals[:, place]
+        elif isinstance(prior, _INVERTIBLE):
+            drawn = biject_to(prior.support).inv(prior.icdf(jax.scipy.special.ndtr(normals[:, place])))
         else:
             drawn = biject_to(prior.support).inv(prior.sample(one, (number,)))
         columns.append(drawn.reshape(number, -1))
@@ -183,13 +194,22 @@ class Frame(NamedTuple):
     @classmethod
     def of(cls, priors: Priors) -> "Frame":
         """Take the median and half the 16 to 84 % range of each prior, in unconstrained parameters."""
+        return cls.of_each(priors.free)
+
+    @classmethod
+    def of_each(cls, free: Mapping[str, Distribution]) -> "Frame":
+        """Take them of distributions by name."""
         found = []
-        for prior in priors.free.values():
+        for prior in free.values():
             if isinstance(prior, _GAUSSIAN):
                 each = list(jnp.broadcast_arrays(prior.loc, prior.scale))
             else:
-                draws = biject_to(prior.support).inv(prior.sample(jax.random.key(0), (_FRAME_DRAWS,)))
-                lower, median, upper = jnp.quantile(draws, jnp.array([0.16, 0.5, 0.84]), axis=0)
+                probabilities = jnp.array([0.16, 0.5, 0.84])
+                if isinstance(prior, _INVERTIBLE):
+                    of_prior = jax.vmap(prior.icdf)(probabilities)
+                else:
+                    of_prior = jnp.quantile(prior.sample(jax.random.key(0), (_FRAME_DRAWS,)), probabilities, axis=0)
+                lower, median, upper = biject_to(prior.support).inv(of_prior)
                 each = [median, jnp.maximum(0.5 * (upper - lower), 1e-12)]
             found.append(jnp.stack(each).reshape(2, -1))
         return cls(*jnp.concatenate(found, axis=1))
@@ -204,21 +224,38 @@ class Frame(NamedTuple):
         each = [jnp.reshape(z[name], (jnp.shape(z[name])[0], -1)) for name in priors.free]
         return (jnp.concatenate(each, axis=1) - self.location) / self.scale
 
-    def at(self, u: Float[Array, " d"], values: dict[str, Array], priors: Priors) -> Float[Array, " d"]:
-        """Return u with some parameters at values of their own; what the prior's support excludes stays as it is."""
+    def at(
+        self, u: Float[Array, " d"], values: dict[str, Array], priors: Priors, farthest: float = math.inf
+    ) -> Float[Array, " d"]:
+        """Return u with some parameters at values of their own; what the prior's support excludes stays as it is.
+
+        Args:
+            u: shape (d,).
+            values: by parameter.
+            priors: the priors.
+            farthest: how many standard deviations of the prior a value may lie from its middle, but for the position's.
+        """
         for name, place in places(priors).items():
             if name in values:
                 z = biject_to(priors.free[name].support).inv(values[name])
                 whitened = (z - self.location[place]) / self.scale[place]
-                u = u.at[place].set(jnp.where(jnp.isfinite(whitened), whitened, u[place]))
+                limit = math.inf if name in ("x_pos", "y_pos") else farthest
+                new = jnp.where(jnp.isfinite(whitened), jnp.clip(whitened, -limit, limit), u[place])
+                u = u.at[place].set(new)
         return u
 
     def log_density(
-        self, u: Float[Array, " d"], data: Data, priors: Priors, psf: PSF, prior_share: float | Array = 1.0
+        self, u: Float[Array, " d"], data: Data, priors: Priors, psf: PSF, prior_share: Array | float = 1.0
     ) -> Float[Array, ""]:
-        """Logarithm of prior times likelihood, as a density of u; with a prior's share of 0 of the likelihood alone."""
-        own_scale = prior_share * jnp.sum(jnp.log(self.scale))
-        return log_density(self.point(u, priors), data, priors, psf, prior_share) + own_scale
+        """Logarithm of prior times likelihood, as a density of u.
+
+        Args:
+            u: shape (d,).
+            data, priors, psf: the model and what it is conditioned on.
+            prior_share: power of each parameter's prior, shape (d,), or of all; with 0 it is the likelihood alone.
+        """
+        parameters = constrain(self.point(u, priors), priors)
+        return given(parameters, data, priors, psf).log_likelihood + jnp.sum(prior_share * self.log_prior(u, priors))
 
     def log_prior(self, u: Float[Array, " d"], priors: Priors) -> Float[Array, " d"]:
         """Logarithm of each parameter's own prior density of u, shape (d,)."""

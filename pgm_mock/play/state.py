@@ -1,12 +1,15 @@
 """What the player has set: the same behind the window and the notebook's widget."""
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from ..inference.best import best_fit
 from ..observation import Observation
-from ..priors import SITES, Priors
+from ..priors import ALL_SITES, Priors
 from ..psf import PSF
-from .view import Slider, View, middle_of, sliders, view
+from .view import Slider, View, sliders, view
 
 
 @dataclass
@@ -16,6 +19,8 @@ class State:
     Attributes:
         stamp, priors, psf: what is played with.
         settings: value of each slider, by its name.
+        neighbours: the neighbours' parameters, which have no sliders: the medians of their priors, until the best fit
+            is asked for; empty where the model has none.
         seed: of the mock's noise.
     """
 
@@ -23,16 +28,18 @@ class State:
     priors: Priors
     psf: PSF
     settings: dict[str, float] = field(default_factory=dict)
+    neighbours: dict[str, np.ndarray] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Start in the middle of the priors."""
-        self.settings = middle_of(self.priors) | {"exposure": 1.0} | self.settings
+        own, self.neighbours = _apart(self.priors.medians() | self.neighbours)
+        self.settings = own | {"exposure": 1.0} | self.settings
 
     @property
-    def parameters(self) -> dict[str, float]:
-        """The model's parameters, without the exposure."""
-        return {name: self.settings[name] for name in SITES}
+    def parameters(self) -> dict[str, Any]:
+        """The model's parameters, all that the priors have, without the exposure; arrays for the neighbours."""
+        return {name: (self.neighbours if name in self.neighbours else self.settings)[name] for name in self.priors}
 
     def sliders(self) -> list[Slider]:
         """The sliders, in the order of the model's parameters, the exposure last."""
@@ -49,8 +56,19 @@ class State:
 
     def go_to_best_fit(self) -> None:
         """Move all parameters to the posterior's highest mode."""
-        self.settings |= best_fit(self.stamp, self.priors, psf=self.psf)
+        own, self.neighbours = _apart(best_fit(self.stamp, self.priors, psf=self.psf))
+        self.settings |= own
 
     def as_python(self) -> str:
         """The parameters as a line of Python, to be copied."""
-        return "pars = {" + ", ".join(f'"{name}": {value:.6g}' for name, value in self.parameters.items()) + "}"
+        return "pars = {" + ", ".join(f'"{name}": {_write(value)}' for name, value in self.parameters.items()) + "}"
+
+
+def _apart(parameters: dict[str, Any]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Split parameters into those that are one number, and the neighbours'."""
+    own = {name: float(value) for name, value in parameters.items() if not ALL_SITES[name].plural}
+    return own, {name: np.asarray(value) for name, value in parameters.items() if ALL_SITES[name].plural}
+
+
+def _write(value: Any) -> str:
+    return f"[{', '.join(map(_write, value))}]" if np.ndim(value) else f"{value:.6g}"

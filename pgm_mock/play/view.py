@@ -1,7 +1,7 @@
 """What play shows, as one pure function of the parameters."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from ..expected import expected_counts
 from ..inference.unconstrained import Data, given
 from ..mock import generate_mock_image
 from ..observation import Observation
-from ..priors import SITES, Priors
+from ..priors import ABOVE, ALL_SITES, Priors
 from ..psf import PSF, GaussianPSF
 
 
@@ -52,22 +52,25 @@ class Slider(NamedTuple):
 
 def view(
     stamp: Observation,
-    parameters: Mapping[str, float],
+    parameters: Mapping[str, Any],
     *,
     exposure_factor: float = 1.0,
-    seed: int = 0,
+    seed: int | None = 0,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> View:
     """Compute what the parameters look like beside the observed stamp.
 
     Args:
         stamp: what was observed.
-        parameters: a value of each parameter, in the units of `Site`.
+        parameters: a value of each parameter of the model, in the units of `Site`; arrays for the neighbours.
         exposure_factor: how much longer the mock is exposed than the stamp was.
         seed: of the mock's noise.
         psf: the family of the PSF.
+
+    Raises:
+        InputError: a parameter that is missing or unknown, or a value that it cannot have.
     """
-    values = Priors(**{name: float(parameters[name]) for name in SITES})
+    values = Priors(**{n: np.asarray(v) if ALL_SITES[n].plural else float(v) for n, v in parameters.items()})
     exposure = stamp.exposure * exposure_factor
     behind = None if stamp.background_map is None else stamp.background_map * exposure_factor
     expected = np.asarray(expected_counts(exposure, stamp.columns, stamp.rows, behind, psf=psf, **values))
@@ -81,13 +84,17 @@ def _log_likelihood(values: Priors, data: Data, psf: PSF) -> jax.Array:
     return given({}, data, values, psf).log_likelihood
 
 
-def sliders(stamp: Observation, priors: Priors, start: Mapping[str, float]) -> list[Slider]:
-    """Return a slider for each parameter, wide enough for the prior, and one for the exposure."""
+def sliders(stamp: Observation, priors: Priors, start: Mapping[str, Any]) -> list[Slider]:
+    """Return a slider for each parameter that is one number, wide enough for its prior, and one for the exposure."""
     made = []
-    for name, site in SITES.items():
-        prior = priors[name]
+    for name, prior in priors.items():
+        site = ALL_SITES[name]
+        if site.plural:
+            continue
         if isinstance(prior, (int, float)):
             low, high = (0.5 * prior, 2.0 * prior) if prior > 0 else (prior - 1.0, prior + 1.0)
+            if site.positive:
+                low = max(low, 0.5 * (ABOVE.get(name, 0.0) + prior))
         else:
             low, high = priors.quantiles(name, (0.002, 0.998), draws=4000)
         low, high = min(low, start[name]), max(high, start[name])
@@ -95,8 +102,3 @@ def sliders(stamp: Observation, priors: Priors, start: Mapping[str, float]) -> l
         unit = {"flux": stamp.flux_unit, "flux / pixel": f"{stamp.flux_unit} / pixel"}.get(site.unit, site.unit)
         made.append(Slider(name, f"${site.symbol}$ [{unit}]", float(low), float(high), start[name], logarithmic))
     return [*made, Slider("exposure", "exposure", 0.1, 10.0, 1.0, True)]
-
-
-def middle_of(priors: Priors) -> dict[str, float]:
-    """Return where the sliders start: the median of each prior, or the value that it is fixed to."""
-    return {name: float(priors.quantiles(name, (0.5,), draws=4001)[0]) for name in priors}

@@ -15,7 +15,22 @@ from .view import Slider
 if TYPE_CHECKING:
     from ipywidgets import VBox
 
-_NAMES = {"x_pos": "x₀", "y_pos": "y₀", "flux": "flux F", "background": "backgr. b", "psf_width": "width σ"}
+_NAMES = {
+    "x_pos": "x₀",
+    "y_pos": "y₀",
+    "flux": "flux F",
+    "background": "backgr. b",
+    "psf_width": "width σ",
+    "psf_slope": "slope α",
+    "background_dx": "grad. x",
+    "background_dy": "grad. y",
+    "background_norm": "map norm c",
+    "extended_x": "ext. x",
+    "extended_y": "ext. y",
+    "extended_flux": "ext. flux",
+    "extended_core": "ext. core",
+    "extended_beta": "ext. beta",
+}
 
 
 def play_widget(
@@ -25,6 +40,8 @@ def play_widget(
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> "VBox":
     """Make sliders for the parameters and the exposure, beside the observed stamp, for a notebook.
+
+    Neighbours have none: they stay at the medians of their priors, until the best fit is asked for.
 
     Args:
         stamp: what was observed.
@@ -58,7 +75,7 @@ def play_widget(
 
     def best(_: Any) -> None:
         state.go_to_best_fit()
-        for name, value in state.parameters.items():
+        for name, value in ((name, state.settings[name]) for name in made if name in state.parameters):
             made[name].unobserve(moved, "value")
             made[name].value = value
             made[name].observe(moved, "value")

@@ -35,13 +35,15 @@ class PlayWindow:
 
         self.state = state
         self.copied = ""
-        self.figure: Figure = plt.figure(figsize=(12.5, 6.2))
-        parts: Any = self.figure.subfigures(2, 1, height_ratios=(1.35, 1))
+        self.ranges = state.sliders()
+        room = 0.44 * max(len(self.ranges), 6)  # for the sliders [inches]
+        self.figure: Figure = plt.figure(figsize=(12.5, 3.56 + room))
+        parts: Any = self.figure.subfigures(2, 1, height_ratios=(3.56, room))
         above, below = parts
         self.panels = Panels(above, state.view(), state.stamp.name)
-        self.ranges = state.sliders()
+        step = 0.84 / max(len(self.ranges), 6)
         self.sliders = {
-            one.name: self._slider(below.add_axes((0.2, 0.88 - 0.14 * number, 0.5, 0.1)), one)
+            one.name: self._slider(below.add_axes((0.2, 0.88 - step * number, 0.5, 0.7 * step)), one)
             for number, one in enumerate(self.ranges)
         }
         self.buttons: dict[str, Any] = {}
@@ -125,6 +127,8 @@ def play_window(
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> PlayWindow:
     """Make a window with a slider for each parameter and for the exposure, beside the observed stamp.
+
+    Neighbours have none: they stay at the medians of their priors, until the best fit is asked for.
 
     Args:
         stamp: what was observed.

@@ -1,6 +1,7 @@
 """Pictures of a calibration: rank histograms, distribution functions with their band, and coverage."""
 
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -9,7 +10,11 @@ from ..calibration.uniformity import BINS, ecdf_band, points
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_BAND: dict[str, Any] = {"color": "black", "alpha": 0.13, "lw": 0, "zorder": 3}
+"""A band lies above the bars, and lets them be seen."""
 
 
 def plot_calibration(found: "xarray.Dataset") -> "Figure":
@@ -22,32 +27,56 @@ def plot_calibration(found: "xarray.Dataset") -> "Figure":
     import matplotlib.pyplot as plt
 
     names = [str(name) for name in found["quantity"].values]
-    figure, axes = plt.subplots(3, len(names), figsize=(2.35 * len(names), 6.6), layout="constrained", sharex="row")
+    size = (1.2 + 1.55 * max(len(names), 3), 7.2)
+    figure, axes = plt.subplots(3, len(names), figsize=size, squeeze=False, sharex="row", sharey="row")
     usable = ~found["failed"].values
-    n = int(usable.sum())
-    z, (lower, upper) = points(n), ecdf_band(n)
-    low, high = stats.binom.interval(0.99, n, 1 / BINS)
-    levels, error = found["level"].values, found["coverage_error"].values
     for column, name in enumerate(names):
-        above, middle, below = axes[:, column]
-        told = found.sel(quantity=name)
-        ranks = np.sort(told["rank"].values[usable])
-        above.axhspan(low, high, color="0.88")
-        above.hist(ranks, bins=BINS, range=(0, 1), histtype="stepfilled", color="C0", alpha=0.6)
-        above.set(title=name.replace("_", " "), xlim=(0, 1))
-        middle.fill_between(z, lower - z, upper - z, color="0.88", step="mid")
-        middle.plot(z, np.searchsorted(ranks, z, side="right") / n - z, color="C0")
-        middle.axhline(0, color="black", lw=0.6)
-        below.fill_between(levels, -2 * error, 2 * error, color="0.88")
-        below.errorbar(levels, told["coverage"].values - levels, yerr=error, fmt="o", ms=4, color="C0")
-        below.axhline(0, color="black", lw=0.6)
-        for ax in (above, middle, below):
-            ax.tick_params(labelsize=7)
-        above.set_yticks([])
-    for ax, label in zip(axes[:, 0], ("simulations", "ECDF − diagonal", "coverage − level"), strict=True):
-        ax.set_ylabel(label)
-    for ax, label in zip(axes[:, len(names) // 2], ("rank", "rank", "level of the interval"), strict=True):
-        ax.set_xlabel(label)
-    verdict = str(found.attrs["verdict"])
-    figure.suptitle(verdict if len(verdict) < 140 else verdict[:137] + "…", fontsize=9)
+        one = found.sel(quantity=name)
+        _draw_ranks(axes[0, column], np.sort(one["rank"].values[usable]))
+        _draw_distribution(axes[1, column], np.sort(one["rank"].values[usable]))
+        _draw_coverage(axes[2, column], found["level"].values, one["coverage"].values, found["coverage_error"].values)
+        axes[0, column].set_title(name.replace("_", " "), fontsize=9)
+    labels = (
+        ("simulations in a bin", "rank of the truth", "99 % of the bins, if sound"),
+        ("share below − rank", "rank of the truth", "99 % of the curves, if sound"),
+        ("coverage − level", "level of the interval", "two binomial errors"),
+    )
+    figure.subplots_adjust(0.85 / size[0], 0.09, 1 - 0.1 / size[0], 0.89, 0.1, 0.6)
+    for row, (y_label, x_label, band) in enumerate(labels):
+        axes[row, 0].set_ylabel(y_label, fontsize=9)
+        axes[row, len(names) // 2].set_xlabel(x_label, fontsize=9)
+        for ax in axes[row]:
+            ax.tick_params(labelsize=7.5)
+        handles = axes[row, 0].get_legend_handles_labels()[0]
+        right = axes[row, -1].get_position()
+        below = (right.x1, right.y0 - 0.042)
+        figure.legend(
+            handles, [band], fontsize=8, frameon=False, borderaxespad=0, loc="upper right", bbox_to_anchor=below
+        )
+    said = textwrap.shorten(str(found.attrs["verdict"]), 320, placeholder=" …")
+    figure.suptitle(textwrap.fill(said, int(11 * size[0])), fontsize=9.5)
     return figure
+
+
+def _draw_ranks(ax: "Axes", ranks: np.ndarray) -> None:
+    low, high = stats.binom.interval(0.99, len(ranks), 1 / BINS)
+    ax.hist(ranks, bins=BINS, range=(0, 1), histtype="stepfilled", color="C0", alpha=0.6)
+    ax.axhspan(low, high, label="band", **_BAND)
+    ax.axhline(len(ranks) / BINS, color="black", lw=0.6, zorder=4)
+    ax.set_xlim(0, 1)
+    ax.set_xticks((0, 0.5, 1), labels=("0", "0.5", "1"))
+
+
+def _draw_distribution(ax: "Axes", ranks: np.ndarray) -> None:
+    z, (lower, upper) = points(len(ranks)), ecdf_band(len(ranks))
+    ax.fill_between(z, lower - z, upper - z, step="mid", label="band", **_BAND)
+    ax.plot(z, np.searchsorted(ranks, z, side="right") / len(ranks) - z, color="C0")
+    ax.axhline(0, color="black", lw=0.6)
+    ax.set_xlim(0, 1)
+    ax.set_xticks((0, 0.5, 1), labels=("0", "0.5", "1"))
+
+
+def _draw_coverage(ax: "Axes", levels: np.ndarray, coverage: np.ndarray, error: np.ndarray) -> None:
+    ax.fill_between(levels, -2 * error, 2 * error, label="band", **_BAND)
+    ax.errorbar(levels, coverage - levels, yerr=error, fmt="o", ms=4, color="C0")
+    ax.axhline(0, color="black", lw=0.6)

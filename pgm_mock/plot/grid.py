@@ -1,29 +1,32 @@
 """Pictures of a posterior on a grid: the curve of one parameter, or the corner of several."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..inference import hdi, marginal, mode
-from ..priors import SITES
-from .corner import lower_triangle
+from ..priors import ALL_SITES
+from .axes import label
+from .corner import SHARES, STYLES, explain_lines, lower_triangle
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SHARES = (0.95, 0.68)
-
 
 def plot_grid(grid: "xarray.Dataset", truth: dict[str, float] | None = None) -> "Figure":
     """Draw the marginal of each parameter with its mode and 68 % highest-density interval, and each pair's contours.
+
+    The contours hold 68 % (solid) and 95 % (dashed).
 
     Args:
         grid: of `grid_posterior`.
         truth: values to mark.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     names = [str(name) for name in grid.coords]
     size = 1.6 + 2.3 * len(names) if len(names) > 1 else 5.2
@@ -34,19 +37,27 @@ def plot_grid(grid: "xarray.Dataset", truth: dict[str, float] | None = None) -> 
         squeeze=False,
         layout="constrained",
     )
+    labels = [label(name, grid[name].attrs.get("units", ALL_SITES[name].unit)) for name in names]
     for ax, row, column in lower_triangle(axes):
         below, left = names[row], names[column]
         if row == column:
             _curve(ax, marginal(grid, left))
         else:
             _map(ax, marginal(grid, below, left))
+            if truth and below in truth:
+                ax.axhline(truth[below], color="C3", lw=1)
         if truth and left in truth:
             ax.axvline(truth[left], color="C3", lw=1)
-        ax.set_xlabel(_label(grid, left) if row == len(names) - 1 else "")
-        ax.set_ylabel(_label(grid, below) if column == 0 and row > 0 else "")
+        ax.set_xlabel(labels[column] if row == len(names) - 1 else "")
+        ax.set_ylabel(labels[row] if column == 0 and row > 0 else "")
         ax.tick_params(axis="x", rotation=45, labelbottom=row == len(names) - 1)
         ax.tick_params(axis="y", labelleft=column == 0 and row > 0)
     figure.suptitle(str(grid.attrs.get("name", "")))
+    lines = [
+        (Patch(color="C0", alpha=0.3), "68 % highest-density interval"),
+        (Line2D([], [], color="black", lw=0.8, ls="--"), "mode"),
+    ]
+    explain_lines(figure if len(names) > 1 else axes[0, 0], len(names), lines, bool(truth))
     return figure
 
 
@@ -73,12 +84,7 @@ def _map(ax: "Axes", density: "xarray.DataArray") -> None:
     cells = density.values * np.gradient(y)[:, None] * np.gradient(x)
     order = np.argsort(density.values, axis=None)[::-1]
     held = np.cumsum(cells.ravel()[order]) / cells.sum()
-    levels = [float(density.values.ravel()[order[min(np.searchsorted(held, s), held.size - 1)]]) for s in _SHARES]
+    levels = [float(density.values.ravel()[order[min(np.searchsorted(held, s), held.size - 1)]]) for s in SHARES]
     ax.pcolormesh(x, y, density.values, cmap="Blues", shading="nearest", rasterized=True)
     if 0 < levels[0] < levels[1]:
-        ax.contour(x, y, density.values, levels=levels, colors="black", linewidths=0.9)
-
-
-def _label(grid: "xarray.Dataset", name: str) -> str:
-    site: Any = SITES[name]
-    return f"${site.symbol}$ [{grid[name].attrs.get('units', site.unit)}]"
+        ax.contour(x, y, density.values, levels=levels, colors="black", linewidths=0.9, linestyles=STYLES)

@@ -1,6 +1,6 @@
 """Pictures of observations, mocks and posteriors. Each function returns a Matplotlib figure and saves nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,228 +10,223 @@ from ..errors import InputError
 from ..mock import expected_images
 from ..observation import Observation
 from ..priors import SITES
-from ..psf import PSF, GaussianPSF
+from ..psf import PSF
 from ..regions import Region
-from ..results import flat_draws, values
+from ..results import fitted_to, flat_draws, psf_of, values
+from .axes import (
+    COUNTS,
+    COUNTS_MAP,
+    EXPOSURE_MAP,
+    SIGNED_MAP,
+    UNEXPOSED,
+    Panel,
+    colour_bar,
+    explain_marks,
+    extent,
+    logarithmic,
+    mark_places,
+    scale_bar,
+    show,
+    signed,
+    sky_panels,
+)
+from .circles import draw_regions
+from .smooth import smoothed_significance, smoothing_width
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_COUNTS = "counts / pixel"
-_MAP = "viridis"
-_DIVERGING = "RdBu_r"
-_LEFT, _RIGHT, _BELOW, _ABOVE, _BETWEEN = 0.95, 1.45, 0.6, 1.0, 2.05
-"""Room for labels about axes with a colour bar [inches]: a layout engine would draw everything twice more."""
 
 
 def plot_field(observation: Observation, regions: Sequence[Region] = ()) -> "Figure":
     """Draw the counts on a logarithmic stretch, with circles about the sources and their names."""
-    figure, axes = _figure(observation, (8.8, 7.6))
-    stretched = np.where(observation.exposure > 0, observation.counts, np.nan)
-    top = max(float(observation.counts.max()), 1.0)
-    from matplotlib.colors import SymLogNorm
-
-    image = axes.imshow(stretched, origin="lower", cmap=_MAP, norm=SymLogNorm(1.0, vmin=0, vmax=top))
-    _draw_regions(axes, observation, regions)
-    _colour_bar(figure, image, axes, _COUNTS, ticks=[t for t in (0, 1, 3, 10, 30, 100, 300, 1000, 10_000) if t <= top])
-    axes.set_title(f"{observation.name or 'Observation'}: {observation.counts.sum():,} counts", pad=36)
+    name = observation.name or "Observation"
+    figure, (panel,) = sky_panels(observation, [f"{name}: {observation.counts.sum():,} counts"], 6.0)
+    show(panel, observation, observation.counts, COUNTS, **logarithmic(observation.counts))
+    draw_regions(panel.axes, observation, regions)
+    scale_bar(panel.axes, observation)
     return figure
 
 
 def plot_exposure(observation: Observation, regions: Sequence[Region] = ()) -> "Figure":
     """Draw the exposure map, with circles about the sources."""
-    figure, axes = _figure(observation, (8.8, 7.6))
-    exposed = np.where(observation.exposure > 0, observation.exposure, np.nan)
-    image = axes.imshow(exposed, origin="lower", cmap="magma", vmin=0)
-    _draw_regions(axes, observation, regions)
-    _colour_bar(figure, image, axes, f"exposure [{observation.exposure_unit}]")
-    axes.set_title(f"{observation.name or 'Observation'}: exposure map", pad=36)
+    figure, (panel,) = sky_panels(observation, [f"{observation.name or 'Observation'}: exposure map"], 6.0)
+    _show_exposure(panel, observation)
+    draw_regions(panel.axes, observation, regions)
+    scale_bar(panel.axes, observation)
     return figure
 
 
 def plot_stamp(stamp: Observation, regions: Sequence[Region] = ()) -> "Figure":
     """Draw the counts of a stamp beside its exposure."""
-    figure, (left, right) = _figure(stamp, (12.6, 5.6), columns=2)
-    counts = left.imshow(np.where(stamp.exposure > 0, stamp.counts, np.nan), origin="lower", cmap=_MAP, vmin=0)
-    exposed = np.where(stamp.exposure > 0, stamp.exposure, np.nan)
-    exposure = right.imshow(exposed, origin="lower", cmap="magma", vmin=0)
-    for axes in (left, right):
-        _draw_regions(axes, stamp, regions)
-    _colour_bar(figure, counts, left, _COUNTS)
-    _colour_bar(figure, exposure, right, f"exposure [{stamp.exposure_unit}]")
-    left.set_title(f"{stamp.counts.sum():,} counts", pad=36)
-    right.set_title("exposure", pad=36)
-    figure.suptitle(stamp.name)
+    figure, (left, right) = sky_panels(stamp, [f"{stamp.counts.sum():,} counts", "exposure"], 3.6, name=stamp.name)
+    show(left, stamp, stamp.counts, COUNTS, cmap=COUNTS_MAP, vmin=0, vmax=max(stamp.counts.max(), 1))
+    _show_exposure(right, stamp)
+    for panel in (left, right):
+        panel.axes.set_facecolor(UNEXPOSED)
+        draw_regions(panel.axes, stamp, regions)
+        scale_bar(panel.axes, stamp)
     return figure
 
 
-def compare_real_and_simulated(data: Num[ArrayLike, "ny nx"], mock: Num[ArrayLike, "ny nx"]) -> "Figure":
+def compare_real_and_simulated(
+    data: Observation | Num[ArrayLike, "ny nx"],
+    mock: Num[ArrayLike, "ny nx"],
+    x: Num[ArrayLike, "ny nx"] | None = None,
+    y: Num[ArrayLike, "ny nx"] | None = None,
+) -> "Figure":
     """Draw the observed counts, the simulated counts, and the simulated less the observed, on one scale.
 
     Args:
-        data: observed image, shape (ny, nx) [count / pixel].
+        data: observed image, shape (ny, nx) [count / pixel], or an observation, which has its own coordinates.
         mock: simulated image of the same shape.
+        x, y: ramps of the pixels' coordinates, such as `stamp.x` and `stamp.y`, or one coordinate for each column and
+            for each row [FITS image pixels]; by default from 1.
 
     Raises:
-        InputError: images of different shapes.
+        InputError: images of different shapes, or ramps that do not fit them.
     """
-    observed, simulated = np.asarray(data), np.asarray(mock)
+    exposed: Any = True
+    if isinstance(data, Observation):
+        x, y, exposed = data.columns, data.rows, data.exposure > 0
+    observed = np.asarray(data.counts if isinstance(data, Observation) else data)
+    simulated = np.asarray(mock)
     if observed.shape != simulated.shape or observed.ndim != 2:
         raise InputError(f"mock: expected an image of the data's shape {observed.shape}, found {simulated.shape}")
+    place = extent(*(_ramp(name, ramp, observed.shape) for name, ramp in (("x", x), ("y", y))))
     top = max(float(np.max(observed)), 1.0)
-    panels = [
-        ("Observed", observed, False),
-        ("Simulated", simulated, False),
-        ("Difference", simulated - observed, True),
+    counts: dict[str, Any] = {"cmap": COUNTS_MAP, "vmin": 0, "vmax": top}
+    difference: dict[str, Any] = {"cmap": SIGNED_MAP, "vmin": -top, "vmax": top}
+    shown = [
+        ("observed", observed, counts, COUNTS),
+        ("simulated", simulated, counts, COUNTS),
+        ("simulated − observed", simulated - observed, difference, "simulated − observed [counts / pixel]"),
     ]
-    return _panels(panels, top, _COUNTS)
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(12.0, 3.7), layout="constrained", sharex=True, sharey=True)
+    for ax, (title, picture, how, label) in zip(axes, shown, strict=True):
+        ax.set_facecolor(UNEXPOSED)
+        image = ax.imshow(np.where(exposed, picture, np.nan), origin="lower", extent=place, **how)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel("x [pixel]", fontsize=9)
+        ax.tick_params(labelsize=8)
+        colour_bar(image, ax.inset_axes((1.03, 0, 0.045, 1)), label)
+    axes[0].set_ylabel("y [pixel]", fontsize=9)
+    return figure
+
+
+def _ramp(name: str, ramp: Num[ArrayLike, "..."] | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the coordinates of the columns (x) or rows (y); by default from 1."""
+    number = shape[1 if name == "x" else 0]
+    if ramp is None:
+        return np.arange(1.0, number + 1)
+    given = np.asarray(ramp, float)
+    if given.shape != shape and given.size != number:
+        raise InputError(f"{name}: expected a ramp of the image's shape {shape}, found {given.shape}")
+    return given
 
 
 def plot_posterior_image(
     stamp: Observation,
     posterior: "xarray.DataTree",
     *,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    psf: PSF | None = None,
     num_draws: int = 200,
 ) -> "Figure":
-    """Draw the observed counts, the posterior mean of the expected counts, and the residual in standard deviations.
+    """Draw the observed counts, the posterior mean of the expected counts, the residual, and the smoothed residual.
 
-    The counts are on a square-root scale. The residual is (N - mu) / sqrt(mu) with mu the posterior mean image, from at
-    most `num_draws` draws.
+    The counts are on a square-root scale. With mu the posterior mean image, from at most `num_draws` draws, the
+    residual is (N - mu) / sqrt(mu), which at few counts a pixel shows single photons; so that beside it stands the
+    residual smoothed with a Gaussian, in its own standard deviations. A ring marks the place asked for (the middle of
+    the prior), a cross the median of the posterior.
+    The PSF is the posterior's own unless another is given.
     """
     from matplotlib.colors import PowerNorm
 
     mean = mean_image(stamp, posterior, psf, num_draws)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        residual = np.where(mean > 0, (stamp.counts - mean) / np.sqrt(mean), np.nan)
-    figure, axes = _figure(stamp, (16.5, 5.0), columns=3)
-    top = max(float(stamp.counts.max()), 1.0)
     exposed = stamp.exposure > 0
-    for ax, image, title in zip(axes, (stamp.counts, mean), ("observed", "posterior mean of the model"), strict=False):
-        scale = PowerNorm(0.5, vmin=0.0, vmax=top)
-        shown = ax.imshow(np.where(exposed, image, np.nan), origin="lower", cmap=_MAP, norm=scale)
-        ax.set_title(title, pad=36)
-        _colour_bar(figure, shown, ax, _COUNTS)
-    limit = max(4.0, float(np.nanmax(np.abs(residual))))
-    shown = axes[2].imshow(residual, origin="lower", cmap=_DIVERGING, vmin=-limit, vmax=limit)
-    axes[2].set_title("residual", pad=36)
-    _colour_bar(figure, shown, axes[2], r"$(N_k - \mu_k)\,/\,\sqrt{\mu_k}$")
-    figure.suptitle(stamp.name)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        residual = np.where(exposed & (mean > 0), (stamp.counts - mean) / np.sqrt(mean), np.nan)
+    width = smoothing_width(mean, exposed)
+    smooth = smoothed_significance(stamp.counts, mean, exposed, width)
+    titles = [
+        "observed",
+        "model: mean of the posterior",
+        "residual",
+        f"smoothed residual, Gaussian σ = {width:g} pixel",
+    ]
+    figure, panels = sky_panels(stamp, titles, 2.9, rows=2, name=stamp.name)
+    top = max(float(stamp.counts.max()), 1.0)
+    for panel, image in zip(panels[:2], (stamp.counts, mean), strict=True):
+        show(panel, stamp, image, COUNTS, cmap=COUNTS_MAP, norm=PowerNorm(0.5, vmin=0.0, vmax=top))
+    show(panels[2], stamp, residual, r"$(N - \mu)\,/\,\sqrt{\mu}$", **signed(residual))
+    show(panels[3], stamp, smooth, "significance [σ]", **signed(smooth))
+    asked, found = places(posterior)
+    for panel, colour in zip(panels, ("white", "white", "black", "black"), strict=True):
+        panel.axes.set_facecolor(UNEXPOSED)
+        marks = mark_places(panel.axes, asked, found, colour)
+    scale_bar(panels[0].axes, stamp)
+    explain_marks(figure, marks, loc="upper left", frameon=False)
     return figure
+
+
+def places(posterior: "xarray.DataTree") -> tuple[tuple[float, float] | None, tuple[float, float]]:
+    """Return the place asked for and the place found [FITS image pixels].
+
+    The first is the median of the prior, None where the result does not say its priors in words that can be read; the
+    second is the median of the posterior.
+    """
+    drawn = flat_draws(posterior)
+    found = float(np.median(drawn["x_pos"])), float(np.median(drawn["y_pos"]))
+    try:
+        priors = fitted_to(posterior)[1]
+    except InputError:
+        return None, found
+    x, y = (float(priors.quantiles(name, [0.5])[0]) for name in ("x_pos", "y_pos"))
+    return (x, y), found
 
 
 def mean_image(
     stamp: Observation,
     posterior: "xarray.DataTree",
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    psf: PSF | None = None,
     num_draws: int = 200,
 ) -> np.ndarray:
-    """Average the expected counts over draws spread evenly through the posterior."""
-    drawn = flat_draws(posterior)
+    """Average the expected counts over draws spread evenly through the posterior, with its own PSF by default."""
+    drawn, psf = flat_draws(posterior), psf_of(posterior, psf)
     size = len(drawn["flux"])
     chosen = np.linspace(0, size - 1, min(num_draws, size)).astype(int)
     return expected_images(stamp, {name: draws[chosen] for name, draws in drawn.items()}, psf).mean(axis=0)
 
 
 def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int = 5) -> "Figure":
-    """Draw a gallery of mock images, each on its own scale, with its counts and its parameters' flux and width."""
+    """Draw a gallery of mock images on one logarithmic scale, with the counts, flux and width of each."""
     import matplotlib.pyplot as plt
 
-    images = values(mocks, "prior_predictive", "counts")[0]
+    images = values(mocks, "prior_predictive", "counts")[0][: rows * columns]
     drawn = {name: values(mocks, "prior", name)[0] for name in SITES}
     unit = mocks["prior"]["flux"].attrs["units"]
-    figure, axes = plt.subplots(rows, columns, figsize=(2.5 * columns, 2.85 * rows), layout="constrained")
-    for ax in axes.flat:
+    place = extent(values(mocks, "prior_predictive", "x"), values(mocks, "prior_predictive", "y"))
+    scale = logarithmic(images)
+    size = (2.05 * columns + 0.9, 2.35 * rows + 0.7)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for ax in axes.flat[len(images) :]:
         ax.axis("off")
     for number, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
-        ax.imshow(image, origin="lower", cmap=_MAP, vmin=0, vmax=max(image.max(), 1))
+        shown = ax.imshow(image, origin="lower", extent=place, **scale)
         flux, width = drawn["flux"][number], drawn["psf_width"][number]
-        ax.set_title(
-            f"{image.sum():,} counts, max {image.max():,}\nF = {flux:.2g} {unit}, σ = {width:.1f} px", fontsize=8
-        )
-    figure.suptitle("Images drawn from the prior")
+        said = f"{image.sum():,} counts, up to {image.max():,} a pixel"
+        ax.set_title(f"{said}\nF = {flux:.2g} {unit}, σ = {width:.1f} pixel", fontsize=7)
+        row, column = divmod(number, columns)
+        ax.tick_params(labelsize=7, labelleft=column == 0, labelbottom=row == rows - 1)
+        ax.set_xlabel("x [pixel]" if row == rows - 1 else "", fontsize=8)
+        ax.set_ylabel("y [pixel]" if column == 0 else "", fontsize=8)
+    colour_bar(shown, None, COUNTS, ax=axes, fraction=0.03, pad=0.01, aspect=40)
+    figure.suptitle("Images drawn from the prior, on one scale", fontsize=11)
     return figure
 
 
-def _figure(observation: Observation, size: tuple[float, float], columns: int = 1) -> "tuple[Figure, Any]":
-    """Make axes with sky coordinates below and left, where there is a WCS, and FITS pixels above and right."""
-    import matplotlib.pyplot as plt
-
-    figure = plt.figure(figsize=size)
-    width, height = size
-    panel = (width - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
-    figure.subplots_adjust(_LEFT / width, _BELOW / height, 1 - _RIGHT / width, 1 - _ABOVE / height, _BETWEEN / panel)
-    axes = [_axes(figure, observation, (1, columns, number)) for number in range(1, columns + 1)]
-    exposed = np.argwhere(observation.exposure > 0)
-    (low, left), (high, right) = exposed.min(axis=0) - 8, exposed.max(axis=0) + 8
-    ny, nx = observation.shape
-    for ax in axes:
-        ax.set(xlim=(max(left, -0.5), min(right, nx - 0.5)), ylim=(max(low, -0.5), min(high, ny - 0.5)))
-        ax.set_autoscale_on(False)
-    return figure, axes[0] if columns == 1 else axes
-
-
-def _axes(figure: "Figure", observation: Observation, place: tuple[int, int, int]) -> "Axes":
-    from astropy.wcs import WCS
-
-    pixels = WCS(naxis=2)
-    pixels.wcs.crval = observation.origin
-    pixels.wcs.crpix = (1, 1)
-    if observation.wcs is None:
-        axes = figure.add_subplot(*place, projection=pixels)
-        axes.set(xlabel="x [pixel]", ylabel="y [pixel]")
-        return axes
-    sky = observation.wcs.deepcopy()
-    sky.wcs.crpix = sky.wcs.crpix - np.array(observation.origin) + 1
-    axes = figure.add_subplot(*place, projection=sky)
-    axes.set(xlabel="right ascension", ylabel="declination" if place[2] == 1 else " ")
-    for coordinate, side in zip(axes.coords, "bl", strict=True):
-        coordinate.set_ticks_position(side)
-    overlay = axes.get_coords_overlay(pixels)
-    for coordinate, sides, label in ((overlay[0], "t", "x [pixel]"), (overlay[1], "r", "y [pixel]")):
-        coordinate.set_ticks_position(sides)
-        coordinate.set_ticklabel_position(sides)
-        coordinate.set_axislabel_position(sides)
-        coordinate.set_axislabel(label, fontsize=9)
-        coordinate.set_ticklabel(size=8)
-    return axes
-
-
-def _draw_regions(axes: "Axes", observation: Observation, regions: Iterable[Region]) -> None:
-    from matplotlib.patches import Circle
-    from matplotlib.patheffects import withStroke
-
-    outlined: dict[str, Any] = {"path_effects": [withStroke(linewidth=2.2, foreground="black")]}
-    ny, nx = observation.shape
-    for region in regions:
-        x, y = region.x - observation.origin[0], region.y - observation.origin[1]
-        if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5):
-            continue
-        radius = region.radius if np.isfinite(region.radius) else 3.0
-        axes.add_patch(Circle((x, y), radius, fill=False, ec="white", lw=1.0, **outlined))
-        style: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7, "clip_on": True} | outlined
-        axes.text(x, y + radius + 1, region.name, color="white", **style)
-
-
-def _colour_bar(figure: "Figure", image: Any, axes: "Axes", label: str, ticks: list[float] | None = None) -> None:
-    """Put a colour bar right of the pixel axis; it follows the axes where their aspect makes them narrower."""
-    axes.apply_aspect()
-    width = axes.get_position().width * figure.get_figwidth()
-    bar = figure.colorbar(image, cax=axes.inset_axes((1 + 0.62 / width, 0, 0.15 / width, 1)), label=label)
-    if ticks:
-        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
-        bar.minorticks_off()
-
-
-def _panels(panels: list[tuple[str, np.ndarray, bool]], top: float, label: str) -> "Figure":
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.4), layout="constrained")
-    for ax, (title, picture, signed) in zip(axes, panels, strict=True):
-        limits = {"cmap": _DIVERGING, "vmin": -top, "vmax": top} if signed else {"cmap": _MAP, "vmin": 0, "vmax": top}
-        image = ax.imshow(picture, origin="lower", **limits)
-        ax.set(title=title, xlabel="column", ylabel="row")
-        figure.colorbar(image, ax=ax, label=label, fraction=0.045, pad=0.02)
-    return figure
+def _show_exposure(panel: Panel, observation: Observation) -> None:
+    label = f"exposure [{observation.exposure_unit}]"
+    show(panel, observation, observation.exposure, label, cmap=EXPOSURE_MAP, vmin=0, vmax=observation.exposure.max())

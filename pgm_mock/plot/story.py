@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..observation import Observation
+from ..psf import PSF
 from ..regions import Region
 from ..results import values
-from .corner import draw_pair
+from .axes import colour_bar, extent, label, logarithmic, window
+from .corner import draw_pair, explain_lines, power_of_ten
 from .images import mean_image
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -29,6 +30,7 @@ def plot_story(
     mocks: "xarray.DataTree",
     posterior: "xarray.DataTree",
     regions: Sequence[Region] = (),
+    psf: PSF | None = None,
 ) -> "Figure":
     """Draw six panels, from the field to the posterior.
 
@@ -39,50 +41,43 @@ def plot_story(
         mocks: of `prior_predictive`, at least four.
         posterior: of `fit`.
         regions: circles to draw on the field.
+        psf: the family of the PSF; by default the one that the posterior was computed with.
     """
     import matplotlib.pyplot as plt
-    from matplotlib.colors import SymLogNorm
 
     figure, axes = plt.subplots(2, 3, figsize=(12.5, 8.2), layout="constrained")
     (data, model, simulated), (source, inferred, expected) = axes
     top = max(float(stamp.counts.max()), 1.0)
     shown = np.where(field.exposure > 0, field.counts, np.nan)
-    data.imshow(shown, origin="lower", cmap="viridis", norm=SymLogNorm(1.0, vmin=0, vmax=max(field.counts.max(), 1)))
-    exposed = np.argwhere(field.exposure > 0)
-    (low, left), (high, right) = exposed.min(axis=0), exposed.max(axis=0)
-    data.set(xlim=(left - 5, right + 5), ylim=(low - 5, high + 5))
+    data.imshow(shown, origin="lower", extent=extent(field.columns, field.rows), **logarithmic(field.counts))
+    left, right, low, high = window(field)
+    data.set(xlim=(left, right), ylim=(low, high))
     for region in regions:
-        circle = plt.Circle((region.x - field.origin[0], region.y - field.origin[1]), max(region.radius, 5), fill=False)
-        circle.set(edgecolor="white", linewidth=0.8)
-        data.add_patch(circle)
-    _outline(data, field, stamp)
+        data.add_patch(plt.Circle((region.x, region.y), max(region.radius, 5), fill=False, ec="white", lw=0.8))
+    left, right, low, high = extent(stamp.columns, stamp.rows)
+    data.add_patch(plt.Rectangle((left, low), right - left, high - low, fill=False, ec="C3", lw=1.6))
     data.set_title(f"1. photons are counted: {field.counts.sum():,} of them")
     model.imshow(plt.imread(io.BytesIO(graph._repr_png_())))
     model.set_title("2. a model says where they come from")
     simulated.imshow(_mosaic(values(mocks, "prior_predictive", "counts")[0][:4]), origin="lower", vmin=0, vmax=top)
     simulated.set_title("3. from its priors it makes images")
-    source.imshow(np.where(stamp.exposure > 0, stamp.counts, np.nan), origin="lower", vmin=0, vmax=top)
+    counts = source.imshow(np.where(stamp.exposure > 0, stamp.counts, np.nan), origin="lower", vmin=0, vmax=top)
     source.set_title(f"4. about one source: {stamp.counts.sum():,} counts")
     group = posterior["posterior"].to_dataset()
-    draw_pair(inferred, group["psf_width"].values.ravel(), group["flux"].values.ravel())
-    inferred.set_xlabel(f"PSF width σ [{group['psf_width'].attrs['units']}]")
-    inferred.set_ylabel(f"flux F [{group['flux'].attrs['units']}]")
-    inferred.ticklabel_format(axis="y", scilimits=(0, 0))
+    flux = group["flux"].values.ravel()
+    power = power_of_ten(flux)
+    draw_pair(inferred, group["psf_width"].values.ravel(), flux / 10.0**power)
+    inferred.set_xlabel(f"PSF width {label('psf_width', group['psf_width'].attrs['units'])}")
+    inferred.set_ylabel(f"flux {label('flux', group['flux'].attrs['units'], power)}")
     inferred.set_title("5. given them, its parameters")
-    expected.imshow(mean_image(stamp, posterior), origin="lower", vmin=0, vmax=top)
+    explain_lines(inferred, 2, [], False)
+    mean = np.where(stamp.exposure > 0, mean_image(stamp, posterior, psf), np.nan)
+    expected.imshow(mean, origin="lower", vmin=0, vmax=top)
     expected.set_title("6. and the image that they expect")
+    colour_bar(counts, None, "counts / pixel in 3, 4 and 6", ax=axes[:, 2], fraction=0.05, aspect=45, extend="max")
     for ax in (data, model, simulated, source, expected):
         ax.set(xticks=[], yticks=[], frame_on=False)
     return figure
-
-
-def _outline(axes: "Axes", field: Observation, stamp: Observation) -> None:
-    """Draw the stamp's edge on the field."""
-    from matplotlib.patches import Rectangle
-
-    left, below = stamp.origin[0] - field.origin[0] - 0.5, stamp.origin[1] - field.origin[1] - 0.5
-    ny, nx = stamp.shape
-    axes.add_patch(Rectangle((left, below), nx, ny, fill=False, edgecolor="C3", linewidth=1.6))
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:

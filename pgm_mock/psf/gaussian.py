@@ -16,6 +16,8 @@ class GaussianPSF:
 
     typical_width: ClassVar[float] = 1.5
     width_spread: ClassVar[float] = 0.5
+    width_name: ClassVar[str] = "sigma"
+    width_unit: ClassVar[str] = "pixel"
 
     def pixel_fraction(
         self,

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,15 @@ from jaxtyping import Array, ArrayLike, Float, Num
 from ..errors import DataWarning, InputError
 from .protocol import SumOfProducts
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+
 _PRECISION = 1e-5
 _MOST_PRODUCTS = 24
 _FINER = 3
+_LEAST_SAMPLING = 0.01
+_MOST_SAMPLING = 1e6
+"""Where it is given: beyond, or below its inverse, nothing is left of the image or of a pixel."""
 
 
 @jax.tree_util.register_dataclass
@@ -46,6 +52,8 @@ class ImagePSF(SumOfProducts):
     source: str = field(default="", metadata={"static": True})
     typical_width: ClassVar[float] = 1.0
     width_spread: ClassVar[float] = 0.0
+    width_name: ClassVar[str] = "stretch"
+    width_unit: ClassVar[str] = ""
 
     @classmethod
     def of(
@@ -66,8 +74,9 @@ class ImagePSF(SumOfProducts):
         data = np.asarray(image, float)
         if data.ndim != 2 or min(data.shape) < 4 or not np.isfinite(data).all() or not data.sum() > 0:
             raise InputError(f"{label}: expected a finite image of at least 4 x 4 pixels with a positive sum")
-        if not (np.isfinite(sampling) and sampling > 0):
-            raise InputError(f"{label}: expected a sampling > 0 image pixels for each pixel, found {sampling}")
+        if not 1 / _MOST_SAMPLING <= sampling <= _MOST_SAMPLING:
+            wanted = f"a sampling > 0 image pixels for each pixel, at most {_MOST_SAMPLING:g}"
+            raise InputError(f"{label}: expected {wanted}, found {float(sampling):g}")
         total = float(data.sum())
         if abs(total - 1.0) > 0.01:
             warnings.warn(f"{label}: the image adds up to {total:.4g}; normalised to 1", DataWarning, 2)
@@ -91,22 +100,24 @@ class ImagePSF(SumOfProducts):
         """Read a PSF image from FITS.
 
         Args:
-            path: the file; CRPIX, where it stands, says where the source is.
-            pixel_size: of the detector's image [degree]; with the file's CDELT it gives the sampling.
-            sampling: image pixels for each detector pixel, where the header does not say.
+            path: the file, or one plane of it, as `fitsimage.read_plane` takes it; CRPIX, where it stands, says where
+                the source is.
+            pixel_size: of the detector's image [degree]; with the file's CDELT (in CUNIT, or degrees) it gives the
+                sampling.
+            sampling: image pixels for each detector pixel; it stands over what the header says.
 
         Raises:
-            InputError: a file that cannot be read, or that does not say its pixel size.
+            InputError: a file that cannot be read, or that does not say its pixel size, or one that cannot be right.
         """
         from ..fitsimage import read_plane
 
         plane = read_plane(path)
         header = plane.header
-        size = header.get("CDELT2", header.get("CD2_2"))
-        if sampling is None and not size:
-            raise InputError(f"{plane.label}: expected a pixel size (CDELT2) or a sampling, found neither")
-        sampling = sampling if sampling is not None else pixel_size / abs(float(size))
-        centre = (float(header["CRPIX1"]), float(header["CRPIX2"])) if "CRPIX1" in header else None
+        sampling = sampling if sampling is not None else _sampling(header, pixel_size, plane.label)
+        try:
+            centre = (float(header["CRPIX1"]), float(header["CRPIX2"])) if "CRPIX1" in header else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{plane.label}: expected numbers in CRPIX1 and CRPIX2, found something else") from error
         return cls.of(np.asarray(plane.data, float), sampling, centre, os.fspath(path))
 
     def profiles(
@@ -153,8 +164,29 @@ def elongated(
     squared = along**2 + across**2
     density: Callable[[np.ndarray], np.ndarray] = lambda r2: np.exp(-0.5 * r2) if slope is None else (1 + r2) ** -slope  # noqa: E731
     image = density(squared).reshape(number, _FINER, number, _FINER).mean(axis=(1, 3))
-    what = "Gaussian" if slope is None else f"King {slope:g}"
-    return ImagePSF.of(image / image.sum(), sampling, source=f"{what}, axis ratio {axis_ratio:g} at {angle:g} deg")
+    named = {"axis_ratio": axis_ratio, "angle": angle, "extent": extent} | ({} if slope is None else {"slope": slope})
+    told = ", ".join(f"{name}={value:.9g}" for name, value in named.items())
+    return ImagePSF.of(image / image.sum(), sampling, source=f"elongated({told})")
+
+
+def _sampling(header: "fits.Header", pixel_size: float, label: str) -> float:
+    """Image pixels for each detector pixel, from the image's CDELT."""
+    from astropy import units
+
+    size, unit = header.get("CDELT2", header.get("CD2_2")), header.get("CUNIT2", "deg")
+    wanted = "--psf-sampling N, image pixels for each pixel"
+    if not isinstance(size, int | float) or not size:
+        raise InputError(f"{label}: expected a pixel size (CDELT2) or {wanted}; found neither")
+    try:
+        degrees = abs(float(size)) * units.Unit(str(unit)).to(units.deg)
+    except (ValueError, units.UnitConversionError) as error:
+        raise InputError(f"{label}: expected CDELT2 in an angle, or {wanted}; found {str(unit)[:20]!r}") from error
+    sampling = pixel_size / degrees
+    if not _LEAST_SAMPLING <= sampling <= 1 / _LEAST_SAMPLING:
+        raise InputError(
+            f"{label}: expected a pixel size like the image's, or {wanted}; found CDELT2 = {size:g} {unit}"
+        )
+    return sampling
 
 
 def _half_light_radius(data: np.ndarray, x: float, y: float) -> float:

@@ -19,6 +19,8 @@ class PSF(Protocol):
     Attributes:
         typical_width: median of the width's default prior [pixels].
         width_spread: standard deviation of its logarithm there; with 0 the width is fixed.
+        width_name: what the width is called, such as "core radius".
+        width_unit: its unit, "pixel"; empty for a stretch, which has none.
     """
 
     @property
@@ -29,6 +31,16 @@ class PSF(Protocol):
     @property
     def width_spread(self) -> float:
         """Spread of the width's default prior."""
+        ...
+
+    @property
+    def width_name(self) -> str:
+        """What the width is called."""
+        ...
+
+    @property
+    def width_unit(self) -> str:
+        """Unit of the width; empty where it has none."""
         ...
 
     def pixel_fraction(

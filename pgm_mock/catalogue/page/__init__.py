@@ -1,6 +1,6 @@
 """The catalogue as one HTML page."""
 
 from .images import Thumbnail
-from .page import catalogue_page
+from .page import MOST_IMAGES, catalogue_page
 
-__all__ = ["Thumbnail", "catalogue_page"]
+__all__ = ["MOST_IMAGES", "Thumbnail", "catalogue_page"]

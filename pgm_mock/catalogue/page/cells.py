@@ -1,6 +1,7 @@
 """The columns of a table as cells of a page: values with their errors, rounded to what they are known to."""
 
 import math
+import re
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 _NEEDED = ("ID", "FLAG", "MEANING")
+"""Columns that the page needs, and has first: a reader sees what is wrong without scrolling."""
 FLUXES = ("RATE", "RATE_UL95", "FLUX", "FLUX_UL95")
 _LOWER, _UPPER = "_LOWERR", "_UPERR"
 DASH = "–"
@@ -41,13 +43,13 @@ class Column(NamedTuple):
 
 
 def columns_of(table: "QTable") -> list[Column]:
-    """Return the columns, the ID first, and those with lower and upper errors with them."""
+    """Return the columns, name, flag and its meaning first, and those with lower and upper errors with them."""
     for name in _NEEDED:
         if name not in table.colnames:
             raise InputError(f"table: expected a column {name}, found {', '.join(table.colnames)}")
     found = []
     errors = {name + end for name in table.colnames for end in (_LOWER, _UPPER) if _has_errors(table, name)}
-    for name in ["ID", *(name for name in table.colnames if name != "ID")]:
+    for name in [*_NEEDED, *(name for name in table.colnames if name not in _NEEDED)]:
         if name in errors:
             continue
         column = table[name]
@@ -62,7 +64,9 @@ def columns_of(table: "QTable") -> list[Column]:
             write = str if values.dtype.kind in "iu" else partial(_number, decimals=decimals)
             cells = [MISSING if gone else Cell(write(v), v) for gone, v in zip(missing, values.tolist(), strict=True)]
         else:
-            cells = [MISSING if gone else Cell(escape(text_of(v))) for gone, v in zip(missing, values, strict=True)]
+            words = psf_in_words if name == "PSF" else str
+            texts = [words(text_of(value)) for value in values]
+            cells = [MISSING if gone else Cell(escape(text)) for gone, text in zip(missing, texts, strict=True)]
         described = [line for line in described if line.strip("−+ ")]
         wordy = any(len(cell.html) > 24 for cell in cells)
         kind = "number" if numeric else "words" if wordy else "text"
@@ -101,6 +105,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
+
+
+def psf_in_words(described: str) -> str:
+    """Return what the package says of a PSF in words; another text as it is."""
+    kinds = {"King": "core radius", "Moffat": "full width at half maximum"}
+    if described == "GaussianPSF":
+        return "Gaussian"
+    if match := re.fullmatch(r"(King|Moffat)PSF\(slope=([^,]+), typical_width=([^)]+)\)", described):
+        slope, width = (float(f"{float(number):.3g}") for number in match.groups()[1:])
+        return f"{match[1]} profile, slope {slope:g}, {kinds[match[1]]} of some {width:g} pixel"
+    if match := re.fullmatch(r"ImagePSF\((.+); sampling=[^)]+\)", described):
+        return f"image of the PSF, {match[1]}"
+    return described
 
 
 def _unit(column: Any) -> Any:

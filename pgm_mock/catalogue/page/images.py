@@ -1,4 +1,4 @@
-"""The three images of a source, as PNG files inside the page."""
+"""The images of a source, as PNG files inside the page, with marks over them."""
 
 import base64
 import struct
@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...plot.axes import scale
+from ...plot.smooth import smoothed_significance, smoothing_width
 from .cells import fixed
 
 _GREY = 150
@@ -23,11 +25,17 @@ class Thumbnail(NamedTuple):
         observed: counts, shape (ny, nx).
         model: expected counts, shape (ny, nx); NaN where there is no fit.
         exposed: whether a pixel has exposure, shape (ny, nx), bool.
+        asked, found: (x, y) of the place asked for and of the place found, from the centre of the first pixel
+            [pixels]; None where there is none.
+        pixel: side of a pixel on the sky [arcsec], or None.
     """
 
     observed: np.ndarray
     model: np.ndarray
     exposed: np.ndarray
+    asked: tuple[float, float] | None = None
+    found: tuple[float, float] | None = None
+    pixel: float | None = None
 
 
 def known_pixels(images: Thumbnail) -> np.ndarray:
@@ -36,43 +44,97 @@ def known_pixels(images: Thumbnail) -> np.ndarray:
 
 
 def figures(images: Thumbnail) -> Iterator[str]:
-    """Write the observed image, and where there is a fit its model on the same scale and the residual."""
+    """Write the observed image; where there is a fit its model on the same scale, the residual, and that smoothed."""
     observed, model = (np.asarray(image, float) for image in images[:2])
     seen = np.asarray(images.exposed, bool) & np.isfinite(observed)
     known = known_pixels(images) & seen
     top = max(_peak(observed[seen]), _peak(model[known]), 1.0)
-    shown = [("observed", observed, seen), ("model", model, known)]
-    for name, image, valid in shown if known.any() else shown[:1]:
+    light = _marks(images, "light")
+    shown = [("observed", observed, seen, _scale_bar(images)), ("model", model, known, "")]
+    for name, image, valid, bar in shown if known.any() else shown[:1]:
         png = _png(np.sqrt(np.clip(image / top, 0, 1)), valid, "viridis")
         whole = bool(np.all(image[valid] == np.round(image[valid])))
         total, peak = (fixed(value, 0 if whole else 1) for value in (float(image[valid].sum()), _peak(image[valid])))
-        yield _figure(png, name, f"{total} counts, peak\u00a0{peak}")
+        yield _figure(png, name, f"{total} counts, peak\u00a0{peak}", _over(images, light + bar))
     if not known.any():
         yield '<p class="meaning">no fit</p>'
         return
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.where(observed == model, 0.0, (observed - model) / np.sqrt(model))
-    png = _png((np.clip(residual, -_SIGMAS, _SIGMAS) / _SIGMAS + 1) / 2, known, "RdBu_r")
-    worst = [fixed(float(limit(residual[known])), 1) for limit in (np.min, np.max)]
-    yield _figure(png, "residual", f"{worst[0]} to {worst[1]}")
+    width = smoothing_width(model, known)
+    smooth = smoothed_significance(observed, model, known, width)
+    marks = _over(images, _marks(images, "dark"))
+    for name, image, how in (
+        ("residual", residual, ""),
+        ("smoothed residual", smooth, f"; σ\u00a0=\u00a0{width:g}\u00a0pixel"),
+    ):
+        valid = known & ~np.isnan(image)
+        png = _png((np.clip(image, -_SIGMAS, _SIGMAS) / _SIGMAS + 1) / 2, valid, "RdBu_r")
+        low, high = (fixed(float(limit(image[valid], initial=0.0)), 1) for limit in (np.min, np.max))
+        yield _figure(png, name, f"{low} to {high}{how}", marks)
 
 
 def _peak(values: np.ndarray) -> float:
     return float(values.max(initial=0.0))
 
 
-def _figure(png: bytes, name: str, said: str) -> str:
-    return f"<figure>{image_tag(png, name)}<figcaption>{name}<br><small>{said}</small></figcaption></figure>"
+def _figure(png: bytes, name: str, said: str, over: str) -> str:
+    image = f'<div class="stamp">{image_tag(png, name)}{over}</div>'
+    return f"<figure>{image}<figcaption>{name}<br><small>{said}</small></figcaption></figure>"
+
+
+def _over(images: Thumbnail, drawing: str) -> str:
+    """Lay a drawing over an image; its unit is the image's pixel, its first pixel is centred on 0, and y goes down."""
+    ny, nx = np.shape(images.observed)
+    return f'<svg viewBox="-.5 -.5 {nx} {ny}" aria-hidden="true">{drawing}</svg>' if drawing else ""
+
+
+def _marks(images: Thumbnail, shade: str) -> str:
+    """Draw a ring about the place asked for, and a cross with a free middle about the place found."""
+    (ny, nx), drawn = np.shape(images.observed), ""
+    size = 0.05 * max(nx, ny)
+    for place, draw in ((images.asked, _ring), (images.found, _cross)):
+        if place is not None:
+            drawn += f'<path class="{shade}" d="{draw(place[0], ny - 1 - place[1], size)}"></path>'
+    return drawn
+
+
+def _ring(x: float, y: float, size: float) -> str:
+    r = 0.55 * size
+    return f"M{x - r:.2f} {y:.2f}a{r:.2f} {r:.2f} 0 1 0 {2 * r:.2f} 0a{r:.2f} {r:.2f} 0 1 0 {-2 * r:.2f} 0"
+
+
+def _cross(x: float, y: float, size: float) -> str:
+    arm, free = 1.0 * size, 0.8 * size
+    across = f"M{x - free - arm:.2f} {y:.2f}h{arm:.2f}m{2 * free:.2f} 0h{arm:.2f}"
+    return f"{across}M{x:.2f} {y - free - arm:.2f}v{arm:.2f}m0 {2 * free:.2f}v{arm:.2f}"
+
+
+def _scale_bar(images: Thumbnail) -> str:
+    """Draw a bar of a round length on the sky into the lower left corner."""
+    if images.pixel is None:
+        return ""
+    ny, nx = np.shape(images.observed)
+    length, words = scale(images.pixel, nx)
+    x, y = 0.05 * nx, 0.94 * ny
+    text = f'<text x="{x + length / 2:.2f}" y="{y - 0.035 * ny:.2f}" font-size="{0.075 * nx:.2f}">{words}</text>'
+    return f'<path class="light" d="M{x:.2f} {y:.2f}h{length:.2f}"></path>{text}'
 
 
 def legend() -> str:
-    """Write what the colours mean."""
+    """Write what the colours and marks mean."""
     ramp, exposed = np.linspace(0, 1, 128)[None], np.ones((1, 128), bool)
     counts = image_tag(_png(np.sqrt(ramp), exposed, "viridis"), "from dark blue to yellow")
     residual = image_tag(_png(ramp, exposed, "RdBu_r"), "from blue to red")
+    ring, cross = (
+        f'<svg viewBox="-4 -4 8 8" aria-hidden="true"><path class="ink" d="{draw(0.0, 0.0, size)}"></path></svg>'
+        for draw, size in ((_ring, 4.0), (_cross, 2.0))
+    )
     return (
         f'<p class="legend"><span>observed and model, counts: 0 {counts} peak</span> '
-        f"<span>residual (N − μ) / √μ: −{_SIGMAS:g} {residual} +{_SIGMAS:g}</span> <span>grey: not exposed</span></p>\n"
+        f"<span>residual (N − μ) / √μ, and the same smoothed, in σ: −{_SIGMAS:g} {residual} +{_SIGMAS:g}; "
+        "blue: fewer counts than the model, red: more</span> "
+        f"<span>{ring} place asked for</span> <span>{cross} place found</span> <span>grey: not exposed</span></p>\n"
     )
 
 

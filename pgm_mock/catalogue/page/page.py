@@ -1,4 +1,4 @@
-"""A catalogue of X-ray sources as one HTML page that needs nothing else: table, field, and three images a source."""
+"""A catalogue of X-ray sources as one HTML page that needs nothing else: table, field, and images of each source."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from html import escape
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from astropy.table import QTable
 
 MOST_IMAGES = 2000
-"""A page has the images of so many sources, some 5 kB each: with more a browser is slow to open it."""
-_BESIDE_THE_IMAGES = (*FLUXES, "CTS", "PSF_WIDTH", "DET_LIKE", "LN_BAYES", "P_VALUE", "METHOD")
+"""A page has the images of so many sources, some 8 kB each: with more a browser is slow to open it."""
+_BESIDE_THE_IMAGES = (*FLUXES, "CTS", "OFFSET", "PSF_WIDTH", "DET_LIKE", "P_FALSE", "LN_BAYES", "P_VALUE", "METHOD")
 
 
 def catalogue_page(
@@ -26,12 +26,13 @@ def catalogue_page(
     title: str,
     field: bytes | None = None,
     notes: Sequence[str] = (),
+    totals: tuple[int, int] | None = None,
 ) -> str:
     """Write a catalogue as one HTML page without links to anything outside it; the same input gives the same text.
 
     The table can be sorted, searched, and cut to the flagged sources. Below it stand each source's observed image, its
-    model and the residual (N − μ) / √μ, flagged sources first, up to `MOST_IMAGES` of them. NAME, NAME_LOWERR and
-    NAME_UPERR, the distances down and up from the value, make one column.
+    model, the residual (N − μ) / √μ, and that smoothed, flagged sources first, up to `MOST_IMAGES` of them. NAME,
+    NAME_LOWERR and NAME_UPERR, the distances down and up from the value, make one column.
 
     Args:
         table: a row a source. ID (unique), FLAG (integer, 0: none) and MEANING (of the flag, in words) are needed, all
@@ -40,6 +41,7 @@ def catalogue_page(
         title: of the page.
         field: a picture of the field, a PNG file's bytes.
         notes: sentences, shown as a list.
+        totals: sources, and those without a fit, of a catalogue that the page shows a part of; else they are counted.
 
     Raises:
         InputError: a column is missing, an ID is empty or there twice, a flag is not an integer, images belong to no
@@ -50,8 +52,9 @@ def catalogue_page(
     if field is not None and not field.startswith(PNG):
         raise InputError(f"field: expected the bytes of a PNG file, found {field[:8]!r}")
     fits = sum(bool(known_pixels(images).any()) for images in thumbnails.values())
+    number, unfitted = totals or (len(ids), len(ids) - fits)
     shown = np.argsort(~flagged, kind="stable")[:MOST_IMAGES].tolist()
-    summary = f"{_many(len(ids), 'source')}, {int(flagged.sum())} flagged, {len(ids) - fits} without a fit"
+    summary = f"{_many(number, 'source')}, {int(flagged.sum())} flagged, {unfitted} without a fit"
     return "".join(
         [
             f"{HEAD}<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n",
@@ -84,7 +87,7 @@ def _identified(table: "QTable", thumbnails: Mapping[str, Thumbnail]) -> tuple[l
     for name, images in thumbnails.items():
         if name not in known:
             raise InputError(f"thumbnails: expected IDs of the table, found {name!r}")
-        shapes = {np.shape(image) for image in images}
+        shapes = {np.shape(image) for image in images[:3]}
         if len(shapes) > 1 or len(min(shapes)) != 2:
             raise InputError(f"thumbnails[{name!r}]: expected three images of one shape, found {sorted(shapes)}")
         if np.any(np.asarray(images.model) < 0):

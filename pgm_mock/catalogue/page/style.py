@@ -40,7 +40,7 @@ a:hover { text-decoration: underline; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 small { color: var(--soft); font-size: 0.85em; font-weight: 400; }
 .field { margin-top: 2rem; }
-.field img { display: block; max-width: 100%; max-height: 48rem; border-radius: 4px; }
+.field img { display: block; max-width: 100%; max-height: 56rem; border-radius: 4px; }
 .tools, .legend { display: flex; flex-wrap: wrap; gap: 0.5rem 1.75rem; align-items: center; margin-bottom: 1rem; }
 .tools { color: var(--soft); }
 input { font: inherit; color: inherit; accent-color: var(--link); }
@@ -52,7 +52,7 @@ th, td { padding: 0.5rem 0.75rem; border-bottom: 1px solid var(--line); text-ali
   white-space: nowrap; background: var(--paper); }
 tbody tr:last-child > * { border-bottom: 0; }
 .number { text-align: right; }
-.words { min-width: 18rem; white-space: normal; }
+.words { min-width: 18rem; max-width: 26rem; white-space: normal; }
 thead th { position: sticky; top: 0; z-index: 2; padding: 0; background: var(--tint); vertical-align: bottom;
   box-shadow: 1px 0 var(--tint); }
 tbody th, thead th:first-child { position: sticky; left: 0; z-index: 1; font-weight: 500;
@@ -76,22 +76,31 @@ tr:target > th a { text-decoration: underline; }
 .pm sup, .pm sub { display: block; font-size: inherit; line-height: inherit; vertical-align: baseline; }
 .legend { color: var(--soft); font-size: 0.8125rem; }
 .legend img { width: 6rem; height: 0.6rem; margin: 0 0.3rem; border-radius: 2px; }
-article { display: grid; grid-template-columns: 13rem minmax(0, 39rem) minmax(12rem, 1fr); gap: 1rem 2.5rem;
+article { display: grid; grid-template-columns: 11rem minmax(0, 48rem) minmax(11rem, 1fr); gap: 1rem 2rem;
   padding: 1.75rem 0; border-top: 1px solid var(--line); break-inside: avoid; content-visibility: auto;
   contain-intrinsic-size: auto 18rem; }
 article p { margin-top: 0.35rem; font-size: 0.8125rem; }
 article:target h3 { text-decoration: underline; }
 .meaning { color: var(--soft); }
 .flagged .meaning { color: var(--flag); }
-.images { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.75rem; }
+.images { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 0.75rem; }
 .images img { display: block; width: 100%; image-rendering: pixelated; border-radius: 2px; }
+.stamp { position: relative; }
+.stamp svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: hidden; }
+.legend svg { width: 1.2rem; height: 1.2rem; vertical-align: middle; }
+path { fill: none; stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.light { stroke: #fff; filter: drop-shadow(0 0 0.6px #000) drop-shadow(0 0 0.6px #000); }
+.dark { stroke: #000; }
+.ink { stroke: var(--ink); }
+svg text { fill: #fff; stroke: #000; stroke-width: 0.06em; paint-order: stroke; text-anchor: middle;
+  font-weight: 600; }
 figcaption { margin-top: 0.4rem; font-size: 0.8125rem; line-height: 1.4; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 0.6rem 1.5rem;
   align-content: start; }
 dt { color: var(--soft); font-size: 0.75rem; }
 dd { white-space: nowrap; }
 @media (max-width: 70rem) { article { grid-template-columns: minmax(0, 1fr); gap: 1rem; }
-  .images { max-width: 39rem; } }
+  .images { max-width: 48rem; } }
 @media (max-width: 40rem) { tbody th a { display: block; max-width: 8rem; overflow: hidden; text-overflow: ellipsis; } }
 @media print { @page { size: A4 landscape; margin: 12mm; } .tools, article a { display: none; }
   body { max-width: none; padding: 0; font-size: 9pt; } .pane { max-height: none; overflow: visible; border: 0; }

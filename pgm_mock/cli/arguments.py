@@ -1,0 +1,43 @@
+"""Words of the command line: what argparse does not read by itself."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """Join `--dec -02:52:41` with an equals sign: argparse takes what begins with a minus sign for an option."""
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] in ("--ra", "--dec") and re.match(r"-[\d.]", word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
+
+
+def options_of(parser: ArgumentParser) -> list[str]:
+    """Return the names of a command's options."""
+    return sorted(set(re.findall(r"--[a-z][a-z-]*", parser.format_help())))
+
+
+def half_size(text: str) -> int:
+    """Read half the size of a stamp: a whole number of at least 2 pixels."""
+    try:
+        size = int(text)
+    except ValueError:
+        size = 0
+    if size < 2:
+        raise ArgumentTypeError(f"expected a whole number of at least 2 pixels, found {text!r}")
+    return size
+
+
+def share(text: str) -> float:
+    """Read a share, from 0 to below 1."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 1:
+        raise ArgumentTypeError(f"expected a share from 0 to below 1, found {text!r}")
+    return found

@@ -1,0 +1,177 @@
+"""Whether a prior can be used at all, and whether it has anything to do with the image that it is for."""
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+from scipy import special
+
+from .errors import DataWarning, InputError
+
+if TYPE_CHECKING:
+    from .observation import Observation
+
+_AT = (np.arange(200) + 0.5) / 200
+"""Probabilities of the quantiles that stand for a prior: 200 of equal weight."""
+_LEAST_INSIDE, _FEW_INSIDE = 0.005, 0.2
+"""Shares of a position's prior in the image: with less there is nothing to find there, or hardly anything."""
+_NARROWEST, _WIDEST = 1e-9, 1e30
+"""Width of the central 68 % over its middle, and ratio of its ends where they are positive."""
+_MOST_COUNTS, _LEAST_COUNTS = 1e9, 1e-9
+"""Counts of a source, or of the background in the image: counts are 32-bit integers."""
+_MOST_SIZES, _LEAST_WIDTH = 100.0, 1e-6
+"""Width of a PSF or an extended source [sizes of the image, pixels]."""
+_STEEPEST = 100.0
+"""Change of the background's logarithm from one end of the image to the other."""
+
+
+def check_against(observation: "Observation", priors: Mapping[str, Any], *, warn: bool = True) -> None:
+    """Hold priors against the exposure and the place of an image, never against its counts.
+
+    Args:
+        observation: the stamp or image.
+        priors: of its model.
+        warn: whether what is only doubtful is said, too.
+
+    Raises:
+        InputError: a prior without spread or median, a position with less than 0.5 % of its mass in the image, or
+            fluxes, backgrounds and widths that no image like this one can have.
+
+    Warns:
+        DataWarning: less than a fifth of a position's mass lies in the image.
+    """
+    for name, prior in priors.items():
+        if name.startswith("neighbour_"):  # they may lie outside, and their fluxes follow the source's
+            continue
+        if not isinstance(prior, dist.Distribution):
+            _check_value(observation, name, prior)
+            continue
+        found = _checked_quantiles(name, prior)
+        if name in ("x_pos", "y_pos"):
+            _check_position(observation, name, prior, found, warn)
+        else:
+            _check_range(observation, name, found[32], found[167], float(np.mean(found[99:101])))
+
+
+def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> np.ndarray:
+    """Quantiles of a prior of one number, shape of `probabilities`; from draws where there is no formula."""
+    form = _FORMULAS.get(type(prior))
+    with np.errstate(all="ignore"):
+        if form is not None:
+            return np.asarray(form(prior, probabilities), float)
+        try:
+            return np.asarray(prior.icdf(probabilities), float)
+        except (NotImplementedError, ImportError, AttributeError):
+            draws = np.asarray(prior.sample(jax.random.key(0), (2000,)), float)
+            return np.quantile(draws, probabilities)
+
+
+_FORMULAS: dict[type, Any] = {
+    dist.Normal: lambda prior, p: prior.loc + prior.scale * special.ndtri(p),
+    dist.LogNormal: lambda prior, p: np.exp(prior.loc + prior.scale * special.ndtri(p)),
+    dist.Uniform: lambda prior, p: prior.low + (np.asarray(prior.high) - prior.low) * p,
+    dist.LogUniform: lambda prior, p: np.exp(np.log(prior.low) + (np.log(prior.high) - np.log(prior.low)) * p),
+    dist.HalfNormal: lambda prior, p: prior.scale * special.ndtri((1 + p) / 2),
+    dist.Exponential: lambda prior, p: -np.log1p(-p) / prior.rate,
+    dist.Gamma: lambda prior, p: special.gammaincinv(prior.concentration, p) / prior.rate,
+    dist.InverseGamma: lambda prior, p: prior.rate / special.gammainccinv(prior.concentration, p),
+    dist.Chi2: lambda prior, p: 2 * special.gammaincinv(prior.df / 2, p),
+    dist.Beta: lambda prior, p: special.betaincinv(prior.concentration1, prior.concentration0, p),
+    dist.StudentT: lambda prior, p: prior.loc + prior.scale * special.stdtrit(prior.df, p),
+    dist.Weibull: lambda prior, p: prior.scale * (-np.log1p(-p)) ** (1 / np.asarray(prior.concentration)),
+    dist.Kumaraswamy: lambda prior, p: (
+        (1 - (1 - p) ** (1 / np.asarray(prior.concentration0))) ** (1 / np.asarray(prior.concentration1))
+    ),
+}
+"""Quantile functions where NumPyro has none, or one that has to be compiled."""
+
+
+def is_interval(support: Any) -> bool:
+    """Whether values are those of an interval of the real line, and not angles, vectors or whole numbers."""
+    constraints = dist.constraints
+    if support is None or support.event_dim or support.is_discrete or isinstance(support, type(constraints.circular)):
+        return False
+    bounds = hasattr(support, "lower_bound") or hasattr(support, "upper_bound")
+    return bounds or isinstance(support, type(constraints.real))
+
+
+def _checked_quantiles(name: str, prior: dist.Distribution) -> np.ndarray:
+    """Return the quantiles of a prior that has a middle and a width, or raise InputError."""
+    found = quantiles_of(prior)
+    low, middle, high = found[32], float(np.mean(found[99:101])), found[167]
+    if not np.all(np.isfinite((low, middle, high))):
+        raise InputError(f"{name}: expected a prior with finite quantiles, found {_three(low, middle, high)}")
+    if not high - low > _NARROWEST * abs(middle):
+        said = "expected a prior with a width, or a number for a fixed value"
+        raise InputError(f"{name}: {said}, found {_three(low, middle, high)}")
+    if low >= 0 and not high <= _WIDEST * low:
+        raise InputError(f"{name}: expected a prior over less than 30 powers of ten, found {_three(low, middle, high)}")
+    return found
+
+
+def _three(low: float, middle: float, high: float) -> str:
+    return f"the 16, 50 and 84 % quantiles {low:.4g}, {middle:.4g} and {high:.4g}"
+
+
+def _reach(observation: "Observation", name: str) -> tuple[float, float]:
+    """Where the image's pixels begin and end along the axis that a parameter belongs to [FITS image pixels]."""
+    ny, nx = observation.shape
+    first, length = (observation.origin[0], nx) if "x" in name.split("_") else (observation.origin[1], ny)
+    return first - 0.5, first + length - 0.5
+
+
+def _check_position(
+    observation: "Observation", name: str, prior: dist.Distribution, found: np.ndarray, warn: bool
+) -> None:
+    low, high = _reach(observation, name)
+    inside = float(np.mean((found >= low) & (found <= high)))
+    where = f"the image, {low + 0.5:g} to {high - 0.5:g}"
+    if inside < _LEAST_INSIDE:
+        raise InputError(
+            f"{name}: expected a prior with mass in {where}; it has none there, its median is {np.median(found):.6g} "
+            f"and its central 68 % are {found[167] - found[32]:.3g} pixels wide"
+        )
+    if warn and inside < _FEW_INSIDE:
+        warnings.warn(f"{name}: only {inside:.1%} of the prior lies in {where}", DataWarning, 4)
+
+
+def _check_range(observation: "Observation", name: str, low: float, high: float, middle: float) -> None:
+    """Refuse what no image like this one can have; `low` and `high` are the ends of the central 68 %."""
+    size = max(observation.shape)
+    typical = float(np.median(observation.exposure[observation.exposure > 0]))
+    if name in ("flux", "extended_flux", "background"):
+        counts = middle * typical * (observation.counts.size if name == "background" else 1)
+        if counts > _MOST_COUNTS or high * typical < _LEAST_COUNTS:
+            raise InputError(
+                f"{name}: expected a prior of {_LEAST_COUNTS:g} to {_MOST_COUNTS:g} counts, found a median of "
+                f"{middle:.3g}, {counts:.3g} counts in a typical exposure of {typical:.4g}"
+            )
+    elif name in ("psf_width", "extended_core"):
+        if low > _MOST_SIZES * size or high < _LEAST_WIDTH:
+            wanted = f"a width of {_LEAST_WIDTH:g} to {_MOST_SIZES * size:g} pixels"
+            raise InputError(f"{name}: expected {wanted}, found a median of {middle:.3g}")
+    elif name in ("background_dx", "background_dy"):
+        if (high - low) / 2 * size > _STEEPEST or abs(middle) * size > _STEEPEST:
+            wanted = f"a gradient that changes the background by less than exp({_STEEPEST:g}) over the image"
+            raise InputError(
+                f"{name}: expected {wanted}, found a median of {middle:.3g} and a width of {high - low:.3g}"
+            )
+    elif name in ("extended_x", "extended_y"):
+        start, end = _reach(observation, name)
+        if low > end + _MOST_SIZES * size or high < start - _MOST_SIZES * size:
+            raise InputError(f"{name}: expected a centre near the image, found a median of {middle:.6g}")
+
+
+def _check_value(observation: "Observation", name: str, value: float) -> None:
+    """Hold a fixed value against the image; none at all of a flux or background is a model, too."""
+    if name in ("x_pos", "y_pos"):
+        low, high = _reach(observation, name)
+        if not low - (high - low) <= value <= high + (high - low):
+            raise InputError(
+                f"{name}: expected a value near the image, {low + 0.5:g} to {high - 0.5:g}, found {value:g}"
+            )
+    elif not (name in ("flux", "extended_flux", "background") and value * observation.exposure.max() < 1):
+        _check_range(observation, name, float(value), float(value), float(value))
