@@ -41,6 +41,7 @@ from scipy import special
 import pgm_mock
 from pgm_mock import Observation, Priors
 from pgm_mock.inference import methods
+from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.unconstrained import Data, Frame, log_density
 from pgm_mock.psf import GaussianPSF
 from pgm_mock.resources import resource
@@ -315,6 +316,11 @@ def posterior(stamp: Observation, priors: Priors) -> list[Row]:
     ]
 
 
+def arrays_of_many(*arguments: Any, **options: Any) -> list[pgm_mock.StampPosterior]:
+    """Compute the posteriors as arrays, without the trees that `fit_many` makes of them."""
+    return list(iter_posteriors(*arguments, **options))
+
+
 def many(field: Observation) -> list[Row]:
     """The 26 real sources at once, in fours, and one by one; and against the independent computation."""
     regions = pgm_mock.read_regions(resource("a1835_regions.txt"))
@@ -323,11 +329,12 @@ def many(field: Observation) -> list[Row]:
     kept: dict[str, list[Any]] = {}
 
     def at_once() -> None:
-        kept["once"] = pgm_mock.fit_many(stamps, priors)
+        pgm_mock.fit_many(stamps, priors)
 
     times = interleaved({"once": at_once}, turns=7)
-    fours = [p for i in range(0, 26, 4) for p in pgm_mock.fit_many(stamps[i : i + 4], priors[i : i + 4])]
-    alone = [pgm_mock.fit_many([s], [p])[0] for s, p in zip(stamps, priors, strict=True)]
+    kept["once"] = arrays_of_many(stamps, priors)
+    fours = [p for i in range(0, 26, 4) for p in arrays_of_many(stamps[i : i + 4], priors[i : i + 4])]
+    alone = [arrays_of_many([s], [p])[0] for s, p in zip(stamps, priors, strict=True)]
     same = all(
         np.array_equal(a.draws[n], b.draws[n]) and np.array_equal(a.draws[n], c.draws[n])
         for a, b, c in zip(kept["once"], fours, alone, strict=True)
@@ -351,7 +358,7 @@ def many(field: Observation) -> list[Row]:
 
 def agreement(stamps: list[Observation], priors: list[Priors]) -> Row:
     """Compare 9,000 draws for each source with tests/reference."""
-    fits = pgm_mock.fit_many(stamps, priors, num_draws=9000)
+    fits = arrays_of_many(stamps, priors, num_draws=9000)
     worst = dict.fromkeys(("mean", "sd", "quantile", "ln Z"), 0.0)
     for found, expected in zip(fits, json.loads(REFERENCE.read_text()), strict=True):
         weights = np.exp(found.weighted["log_weight"][0])
@@ -377,8 +384,8 @@ def agreement(stamps: list[Observation], priors: list[Priors]) -> Row:
 
 def against_nuts(stamps: list[Observation], priors: list[Priors]) -> Row:
     """Compare 60,000 weighted draws for each source with a long run of NUTS, 4 chains of 20,000 draws."""
-    ours = pgm_mock.fit_many(stamps, priors, num_draws=60_000, seed=11)
-    long = pgm_mock.fit_many(stamps, priors, method="nuts", num_chains=4, num_samples=20_000, seed=11)
+    ours = arrays_of_many(stamps, priors, num_draws=60_000, seed=11)
+    long = arrays_of_many(stamps, priors, method="nuts", num_chains=4, num_samples=20_000, seed=11)
     worst = {"mean": 0.0, "sd": 0.0, "quantile": 0.0}
     left_out = [found.observation.name for found in long if found.problems]
     for one, other in zip(ours, long, strict=True):
@@ -419,13 +426,13 @@ def survey(stamp: Observation, priors: Priors, number: int) -> list[Row]:
         return (dataclasses.replace(stamp, counts=image, name=f"mock {i}") for i, image in enumerate(counts))
 
     warm = list(itertools.islice(named(), 300))
-    pgm_mock.fit_many(warm, [priors] * len(warm))
+    arrays_of_many(warm, [priors] * len(warm))
     brightest = max(warm, key=lambda one: one.counts.sum())
-    pgm_mock.fit_many([warm[0], brightest], [priors] * 2, min_ess=1e9)  # compiles what is rarely needed
+    arrays_of_many([warm[0], brightest], [priors] * 2, min_ess=1e9)  # compiles what is rarely needed
     memory: list[int] = []
     kinds: dict[str, int] = {}
     start = time.perf_counter()
-    for found in pgm_mock.iter_fits(named(), (priors for _ in range(number)), progress=True):
+    for found in iter_posteriors(named(), (priors for _ in range(number)), progress=True):
         kind = f"{found.method}, attempt {len(found.tried)}" + (", with problems" if found.problems else "")
         kinds[kind] = kinds.get(kind, 0) + 1
         memory.append(resident_bytes())

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -25,6 +26,7 @@ import numpy as np
 
 from pgm_mock import Observation, Region, catalog
 from pgm_mock.catalogue import Field
+from pgm_mock.catalogue.survey import Survey
 from pgm_mock.demo import demo_field
 from pgm_mock.poisson import poisson
 from pgm_mock.psf import GaussianPSF
@@ -34,23 +36,24 @@ HERE = Path(__file__).parent
 SOURCES = 400
 
 
-def survey(fields: int) -> list[Field]:
-    """Make fields of sources at random places, with fluxes from a power law."""
+def survey(fields: int) -> Survey:
+    """Return fields of sources at random places, with fluxes from a power law, each made when it is asked for."""
     demo = demo_field().observation
+    return Survey([partial(_field, number, demo) for number in range(fields)])
+
+
+def _field(number: int, demo: Observation) -> Field:
     rows, columns = np.nonzero(demo.exposure > 0.2 * demo.exposure.max())
-    found = []
-    for number in range(fields):
-        rng = np.random.default_rng(number)
-        chosen = rng.choice(len(rows), SOURCES, replace=False)
-        x, y = columns[chosen] + 1.0 + rng.uniform(-0.5, 0.5, SOURCES), rows[chosen] + 1.0
-        flux = 5e-4 * (1 - rng.uniform(size=SOURCES)) ** (-1 / 1.2)
-        each = jax.vmap(lambda px, py: GaussianPSF().profiles(demo.columns, demo.rows, px, py, 1.5))(x, y)
-        light = jnp.einsum("s,sy,sx->yx", flux, each[1][..., 0], each[0][:, 0], precision="highest")
-        counts = np.asarray(poisson(source_key(number, "survey"), demo.exposure * (light + 5e-6)))
-        observation = Observation(counts=counts, exposure=demo.exposure, wcs=demo.wcs, name=f"field {number}")
-        regions = [Region(str(n), float(x[n]), float(y[n]), 4.0) for n in range(SOURCES)]
-        found.append(Field(observation, regions, f"f{number:03d}"))
-    return found
+    rng = np.random.default_rng(number)
+    chosen = rng.choice(len(rows), SOURCES, replace=False)
+    x, y = columns[chosen] + 1.0 + rng.uniform(-0.5, 0.5, SOURCES), rows[chosen] + 1.0
+    flux = 5e-4 * (1 - rng.uniform(size=SOURCES)) ** (-1 / 1.2)
+    each = jax.vmap(lambda px, py: GaussianPSF().profiles(demo.columns, demo.rows, px, py, 1.5))(x, y)
+    light = jnp.einsum("s,sy,sx->yx", flux, each[1][..., 0], each[0][:, 0], precision="highest")
+    counts = np.asarray(poisson(source_key(number, "survey"), demo.exposure * (light + 5e-6)))
+    observation = Observation(counts=counts, exposure=demo.exposure, wcs=demo.wcs, name=f"field {number}")
+    regions = [Region(str(n), float(x[n]), float(y[n]), 4.0) for n in range(SOURCES)]
+    return Field(observation, regions, f"f{number:03d}")
 
 
 def run(out: str, fields: int, workers: int) -> None:
