@@ -31,6 +31,7 @@ from .nosource import OF_SOURCE, source_parameters
 from .posterior import StampPosterior
 from .program import call
 from .refit import refit_with_height
+from .search import FARTHEST, STEPS
 
 _AT_ONCE, _LOTS = 55, 4
 """Images that are made at a time, which with the observed one fill a call of `refit`, and how often, at most."""
@@ -39,9 +40,6 @@ _TAIL = 0.1
 _CLEAR = 1e-4
 """A chance below this needs no more images."""
 _TINY_COUNTS = 0.1
-_FARTHEST = 3.0
-_STEPS = 3
-"""As in `search`, of which this is the form for many images of one stamp."""
 
 
 def with_false_alarm(found: StampPosterior, plan: Plan) -> StampPosterior:
@@ -139,7 +137,7 @@ class _Search:
         (pixels,) = np.nonzero(image.ravel())
         number, ratio = image.ravel()[pixels], self.ratio[:, pixels]
         flux = np.zeros(len(self.x))
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             slope = ratio / (1.0 + flux[:, None] * ratio)
             value, bend = slope @ number, (slope * slope) @ number
             grown = flux + value / np.maximum(bend, 1e-300) * (value / self.total - 1.0)
@@ -165,7 +163,7 @@ def _bounds(priors: Priors, name: str) -> tuple[float, float]:
         low, high = getattr(support, "lower_bound", -math.inf), getattr(support, "upper_bound", math.inf)
         return float(np.asarray(low)), float(np.asarray(high))
     low, middle, high = priors.quantiles(name, (0.16, 0.5, 0.84))
-    return float(middle - _FARTHEST * (middle - low)), float(middle + _FARTHEST * (high - middle))
+    return float(middle - FARTHEST * (middle - low)), float(middle + FARTHEST * (high - middle))
 
 
 def _bounded(priors: Priors, name: str) -> bool:

@@ -49,8 +49,6 @@ _COARSE = 3
 """Pixels between the places at which something extended is looked for."""
 _LONGEST = 8.0
 """A start lies within so many standard deviations of the prior of the flux and of the width."""
-_FARTHEST = 3.0
-"""A source whose position's prior has no bounds may be detected within so many standard deviations of it."""
 _MORE_PLACES = 8
 """So many places beyond those that are climbed from are looked at."""
 _SEEN_BY_DEFENCE = 4.0
@@ -281,7 +279,7 @@ def _starts(
     )
     x, y = jnp.ravel(jnp.asarray(data.x, float)), jnp.ravel(jnp.asarray(data.y, float))
     log_prior = search.log_prior_of_position(x, y, priors)
-    anywhere = search.log_prior_of_position(x, y, priors, flat=_FARTHEST)
+    anywhere = search.log_prior_of_position(x, y, priors, flat=search.FARTHEST)
     gain = search.between_pixels(gains[0])
     maps = [(gain + anywhere, gain, fluxes[0]), (gain + log_prior, gain, fluxes[0])]
     widths = [0.0]
@@ -365,7 +363,7 @@ def _climb(
         if name in ("x_pos", "y_pos", "flux"):
             of_prior[place] = 0.0
         if name in ("x_pos", "y_pos") and priors.free[name].support is constraints.real:
-            limit[place] = _FARTHEST
+            limit[place] = search.FARTHEST
     everything = jnp.concatenate([starts, found])
     is_found = np.arange(len(everything)) >= number
     shares = np.where(is_found[:, None], of_prior, 1.0)

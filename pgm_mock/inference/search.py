@@ -23,7 +23,10 @@ from ..priors import Priors
 from ..psf import PSF
 from .unconstrained import Data, Frame
 
-_STEPS = 3
+STEPS = 3
+"""Of the climb to the best flux at a place."""
+FARTHEST = 3.0
+"""A source whose position's prior has no bounds may be detected within so many standard deviations of it."""
 _TOGETHER = 4
 """Photons whose terms are multiplied before a logarithm is taken."""
 _LEAST_LIGHT = 0.05
@@ -91,7 +94,7 @@ def likelihood_ratio_maps(
         ratio = light_in[of, row - sources_row + ny - 1, column] * time_over_mean[:, None]
         sums = total[of, sources_row]
         flux = jnp.zeros(nx, jnp.float32)
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             slope = ratio / (1.0 + flux * ratio)
             value, bend = number @ slope, number @ (slope * slope)
             grown = flux + value / jnp.maximum(bend, 1e-30) * (value / sums - 1.0)
