@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Num
 from .errors import InputError
 from .psf import PSF, GaussianPSF, KingPSF, SumOfGaussians
 
-_UNROLLED = 16
+_UNROLLED = 8
 """So many products are multiplied out one by one inside whatever uses the image; more are one matrix product."""
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 
+import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
@@ -48,10 +49,12 @@ def stamp_model(
     with numpyro.plate(NEIGHBOURS, priors.neighbours) if priors.neighbours else nullcontext():
         parameters |= {name: _site(name, prior) for name, prior in priors.items() if ALL_SITES[name].plural}
     image = expected_counts(exposure, x, y, background_map, psf=psf, **parameters)
-    mean_counts = numpyro.deterministic(EXPECTED, image)
     factors = None
     if isinstance(counts, (PhotonList, PixelList)):
         factors = factors_of(exposure, x, y, psf, parameters, background_map)
+        # The likelihood of a list is that of its factors: no derivative has to go through the image.
+        image = image if factors is None else jax.lax.stop_gradient(image)
+    mean_counts = numpyro.deterministic(EXPECTED, image)
     return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, factors), obs=counts)
 
 

@@ -8,15 +8,15 @@ statistic that the fit makes vanish, such as the sum of the residuals, would tel
 """
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Bool, Float, Num
 
-from ..expected import expected_counts
+from ..expected import expected_counts, factors_of
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF
@@ -120,22 +120,11 @@ def _refit(
     exposed = jnp.asarray(arrays[0]) > 0
     frame = Frame.of(priors)
 
-    def mean_of(z: Point) -> Array:
-        mean = expected_counts(*arrays, psf=psf, **constrain(z, priors))
+    def mean_of(u: Array) -> Array:
+        parameters = constrain(frame.point(u, priors), priors)
+        factors = factors_of(*arrays[:3], psf, parameters, arrays[3])
+        mean = expected_counts(*arrays, psf=psf, **parameters) if factors is None else factors.image(float)
         return jnp.where(exposed, mean, 1.0)
-
-    def mean_and_slopes(u: Array) -> tuple[Array, Array]:
-        """Slopes, parameter by parameter: few change the profiles of the PSF, and the others cost next to none."""
-        z = frame.point(u, priors)
-
-        def slope(name: str, along: Array) -> Array:
-            return jax.jvp(lambda value: mean_of(z | {name: value}), (z[name],), (along,))[1]
-
-        each = [
-            jax.vmap(partial(slope, name))(jnp.eye(z[name].size)) if z[name].ndim else slope(name, jnp.ones(()))[None]
-            for name in z
-        ]
-        return mean_of(z), jnp.concatenate(each) * frame.scale[:, None, None]
 
     def log_prior(u: Array) -> Array:
         return jnp.sum(shares * frame.log_prior(u, priors))
@@ -147,7 +136,8 @@ def _refit(
     def climb(image: Array, start: Array) -> tuple[Array, Array]:
         def step(carry: _Climb) -> _Climb:
             there = carry.best + carry.move
-            mean, slopes = mean_and_slopes(there)
+            mean, along = jax.linearize(mean_of, there)
+            slopes = jax.vmap(along)(jnp.eye(len(there)))
             height = or_nothing(log_likelihood(image, mean) + log_prior(there))
             residual = jnp.where(exposed, image / mean - 1.0, 0.0)
             scaled = slopes * jnp.where(exposed, jax.lax.rsqrt(mean), 0.0)
@@ -155,7 +145,7 @@ def _refit(
             gradient = jnp.where(climbed, jnp.tensordot(slopes, residual, 2) + by_prior, 0.0)
             information = jnp.tensordot(scaled, scaled, ((1, 2), (1, 2))) + jnp.diag(jnp.maximum(-curvature, 1e-3))
             information = jnp.where(jnp.outer(climbed, climbed), information, jnp.eye(len(there)))
-            move = jnp.linalg.solve(information, gradient)
+            move = cho_solve(cho_factor(information), gradient)
             move = move * jnp.minimum(1.0, _LONGEST_STEP / jnp.maximum(jnp.max(jnp.abs(move)), 1e-30))
             higher = height >= carry.height
             return _Climb(
@@ -169,7 +159,7 @@ def _refit(
         first = _Climb(jnp.zeros((), int), start, jnp.array(-jnp.inf), jnp.zeros_like(start), jnp.array(jnp.inf))
         end = jax.lax.while_loop(lambda now: (now.gain > _LEAST_GAIN) & (now.number < _STEPS), step, first)
         mode = jnp.where(end.gain <= _LEAST_GAIN, end.best + end.move, end.best)
-        return mode, log_likelihood(image, mean_of(frame.point(mode, priors)))
+        return mode, log_likelihood(image, mean_of(mode))
 
     begin = frame.vectors(unconstrain(starts, priors), priors)
     pairs = images.astype(float), begin

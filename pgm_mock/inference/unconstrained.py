@@ -21,7 +21,7 @@ from numpyro.distributions import (
 from ..counts import PhotonList, PixelList, list_counts
 from ..model import OBSERVED, stamp_model
 from ..observation import Observation
-from ..priors import Priors
+from ..priors import Priors, TruncatedNormal
 from ..psf import PSF
 
 Point = dict[str, Array]
@@ -71,12 +71,25 @@ class LogJoint(NamedTuple):
 
 def given(parameters: Point, data: Data, priors: Priors, psf: PSF) -> LogJoint:
     """Evaluate the model at values of its parameters; fixed ones keep theirs where they are not among them."""
-    model = partial(stamp_model, psf=psf, background_map=data.background_map)
-    substituted = handlers.substitute(model, data=parameters)
-    trace = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)
-    log_probs = {name: site["fn"].log_prob(site["value"]) for name, site in trace.items() if site["type"] == "sample"}
+    log_probs = {
+        name: site["fn"].log_prob(site["value"])
+        for name, site in _trace(parameters, data, priors, psf).items()
+        if site["type"] == "sample"
+    }
     log_likelihood = log_probs.pop(OBSERVED)
     return LogJoint(sum(map(jnp.sum, log_probs.values()), jnp.zeros(())), log_likelihood)
+
+
+def log_likelihood_of(parameters: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
+    """Evaluate the likelihood alone."""
+    observed = _trace(parameters, data, priors, psf)[OBSERVED]
+    return observed["fn"].log_prob(observed["value"])
+
+
+def _trace(parameters: Point, data: Data, priors: Priors, psf: PSF) -> dict[str, Any]:
+    model = partial(stamp_model, psf=psf, background_map=data.background_map)
+    substituted = handlers.substitute(model, data=parameters)
+    return handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)
 
 
 def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
@@ -203,6 +216,8 @@ class Frame(NamedTuple):
         for prior in free.values():
             if isinstance(prior, _GAUSSIAN):
                 each = list(jnp.broadcast_arrays(prior.loc, prior.scale))
+            elif isinstance(prior, TruncatedNormal):
+                each = list(jnp.broadcast_arrays(prior.location, prior.spread))
             else:
                 probabilities = jnp.array([0.16, 0.5, 0.84])
                 if isinstance(prior, _INVERTIBLE):
@@ -255,14 +270,21 @@ class Frame(NamedTuple):
             prior_share: power of each parameter's prior, shape (d,), or of all; with 0 it is the likelihood alone.
         """
         parameters = constrain(self.point(u, priors), priors)
-        return given(parameters, data, priors, psf).log_likelihood + jnp.sum(prior_share * self.log_prior(u, priors))
+        return log_likelihood_of(parameters, data, priors, psf) + jnp.sum(prior_share * self.log_prior(u, priors))
 
     def log_prior(self, u: Float[Array, " d"], priors: Priors) -> Float[Array, " d"]:
         """Logarithm of each parameter's own prior density of u, shape (d,)."""
         z = self.point(u, priors)
-        each = []
-        for name, prior in priors.free.items():
-            transform = biject_to(prior.support)
-            value = transform(z[name])
-            each.append(jnp.ravel(prior.log_prob(value) + transform.log_abs_det_jacobian(z[name], value)))
+        each = [jnp.ravel(_log_prob_of_unconstrained(prior, z[name])) for name, prior in priors.free.items()]
         return jnp.concatenate(each) + jnp.log(self.scale)
+
+
+def _log_prob_of_unconstrained(prior: Distribution, z: Array) -> Array:
+    """Logarithm of a prior's density of its unconstrained parameter, in the shortest form that there is for it."""
+    if isinstance(prior, _GAUSSIAN):
+        return Normal(prior.loc, prior.scale).log_prob(z)
+    if isinstance(prior, TruncatedNormal):
+        return prior.log_prob_of_unconstrained(z)
+    transform = biject_to(prior.support)
+    value = transform(z)
+    return prior.log_prob(value) + transform.log_abs_det_jacobian(z, value)
