@@ -70,8 +70,10 @@ def play_widget(
         line.value = state.as_python()
 
     def moved(change: Any) -> None:
-        state.settings[names[change["owner"]]] = change["new"]
-        show()
+        name = names[change["owner"]]
+        if not _same_step(change["owner"], state.settings[name], change["new"]):
+            state.settings[name] = change["new"]
+            show()
 
     def best(_: Any) -> None:
         state.go_to_best_fit()
@@ -100,6 +102,12 @@ def _slider(ipywidgets: Any, one: Slider) -> Any:
         low, high = math.log10(one.low), math.log10(one.high)
         return ipywidgets.FloatLogSlider(value=one.start, min=low, max=high, step=(high - low) / 400, **look)
     return ipywidgets.FloatSlider(value=one.start, min=one.low, max=one.high, step=(one.high - one.low) / 400, **look)
+
+
+def _same_step(slider: Any, exact: float, shown: float) -> bool:
+    """Whether a slider only rounded what it was given: a browser sends back the step that is nearest to it."""
+    scale = math.log10 if hasattr(slider, "base") else float
+    return abs(scale(exact) - scale(shown)) < 0.5 * slider.step
 
 
 class _Picture:
