@@ -17,6 +17,8 @@ _CLIMB, _GRID, _BACKGROUND_STEPS = 60, 160, 6
 _APERTURE = 2.5
 FALSE_ALARM = 4.5e-5
 """Chance of a false detection: exp(-10), that of DET_LIKE = 10."""
+_NORMAL = 1e9
+"""From so many counts the Poisson distribution is normal, to 1e-4 of the limit."""
 
 
 class Aperture(NamedTuple):
@@ -123,6 +125,8 @@ def detectable_flux(aperture: Aperture, *, false_alarm: float = FALSE_ALARM, pow
     light, expected = float(aperture.exposure_times_light), float(aperture.other_counts)
     if not light > 0:
         return float("nan")
+    if expected > _NORMAL:
+        return float(special.ndtri(1.0 - false_alarm) + special.ndtri(power)) * math.sqrt(expected) / light
     threshold = math.ceil(special.pdtrik(1.0 - false_alarm, expected)) + 1
     return max(0.0, float(special.gammaincinv(threshold, power)) - expected) / light
 

@@ -67,7 +67,7 @@ def disagreement(
         weights /= weights.sum()
         mean = weights @ part
         off = part - mean
-        variance = np.maximum(weights @ off**2, 1e-300)
+        variance = np.maximum(weights @ off**2, 1e-100)
         error = (weights**2 @ off**2) / variance
         error_of_variance = (weights**2 @ (off**2 - variance) ** 2) / variance**2
         found.append((mean, variance, error, error_of_variance))
