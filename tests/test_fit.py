@@ -71,7 +71,7 @@ def test_second_source_costs_no_compilation(stamp, priors):
     other = dataclasses.replace(stamp, counts=2 * (stamp.counts > 0), origin=(1, 1), name="other")
     fit(other, Priors.default(other, 10.0, 12.0), **numbers, seed=9)
     assert programs_of(nuts.sample) == 1
-    fit(other, priors.replace(psf_width=1.0), **numbers)
+    fit(other, Priors.default(other, 10.0, 12.0).replace(psf_width=1.0), **numbers)
     assert programs_of(nuts.sample) == 2
 
 

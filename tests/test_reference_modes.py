@@ -9,11 +9,11 @@ from tests.reference.modes import BIN, KINDS, MARGIN, Prior, Stamp, add_gaussian
 def two_sources():
     """A stamp of 13 x 13 pixels with a gap, and a source of like counts on either side of its middle."""
     image = np.full((41, 41), 0.05)
-    for x, y in ((4.5, 6.0), (10.0, 8.0)):
-        add_gaussian(image, x, y, 9.0, 1.2)
+    for x, y in ((3.0, 7.0), (11.0, 7.5)):
+        add_gaussian(image, x, y, 10.0, 1.0)
     exposure = np.full((13, 13), 1e4)
     exposure[:, 1] = 0.0
-    counts = np.random.default_rng(8).poisson(image[:13, :13] * exposure / 1e4)
+    counts = np.random.default_rng(5).poisson(image[:13, :13] * exposure / 1e4)
     return Stamp(counts, exposure, Prior.default(exposure, 7.0, 7.0))
 
 

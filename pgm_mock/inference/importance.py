@@ -14,7 +14,7 @@ All but the last are one compiled program, which draws nothing itself: its rando
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -53,8 +53,8 @@ _MORE_PLACES = 8
 """So many places beyond those that are climbed from are looked at."""
 _SEEN_BY_DEFENCE = 4.0
 """What a lower maximum of ln likelihood holds is reached by draws from the prior."""
-_NOTABLE = 8.0
-"""A place whose prior times likelihood ratio is within exp(-8) of the best one's may hold part of the posterior."""
+_NOTABLE = 6.0
+"""A place whose prior times likelihood ratio is within exp(-6) of the best one's may hold part of the posterior."""
 _INEXACT = 0.1
 """A likelihood ratio on the map is right to this part: its width is not the best one, its places are pixels."""
 
@@ -104,6 +104,14 @@ class Dark(NamedTuple):
         """The middle of the prior, where nothing is known yet."""
         nothing: Any = np.zeros(priors.dimension), np.ones(()), np.zeros((), bool)
         return cls(*nothing)
+
+    def under(self, before: Priors, priors: Priors) -> "Dark":
+        """Say the same under other priors of the same model, of which fewer parameters are free."""
+        kept, now = places(before), places(priors)
+        mode = np.zeros(priors.dimension)
+        for name in now:
+            mode[now[name]] = self.mode[kept[name]]
+        return self._replace(mode=cast(Any, mode))
 
     def beside_source(self) -> "Dark":
         """Say that there is a source to search for."""

@@ -24,7 +24,11 @@ from .unconstrained import Data
 from .weights import Weights, disagreement, resample, weigh, weighted_quantile
 
 METHODS = ("auto", "importance", "nuts")
-_ROUNDS, _MORE_ROUNDS = 4, (4, 3000)
+_ROUNDS, _MORE_DRAWS = 4, 1500
+"""Rounds of sampling, and the least draws in each where the first ones were not enough; at least twice those."""
+_STRAINED, _LEAST_EFFICIENCY = 0.5, 0.5
+"""Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), are tried again
+with more draws: they would be certified, and have left out a tail."""
 _R_HAT_LIMIT = 1.01
 _STABLE = 0.15
 """The last two rounds of sampling may disagree by so many standard deviations, beyond their Monte-Carlo errors."""
@@ -85,10 +89,13 @@ def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
     It happens to one stamp in several hundred: their lists have one length, so that these programs compile once. Where
     there are several modes NUTS is no judge: its chains do not cross from one to another.
     """
-    if found.certified:
+    numbers = found.numbers
+    strained = numbers["khat"] > _STRAINED and numbers["ess"] < _LEAST_EFFICIENCY * math.prod(plan.rounds)
+    if found.certified and not strained:
         return found
     data = Data.of(found.observation, longest=True)
-    more = by_importance(found.observation, found.priors, plan, data, _MORE_ROUNDS, importance.MANY)
+    rounds = _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
+    more = by_importance(found.observation, found.priors, plan, data, rounds, importance.MANY)
     more = replace(more, tried=found.tried + more.tried)
     if more.certified or plan.method == "importance" or more.positions > 1:
         return more
@@ -152,7 +159,8 @@ def sample_all(jobs: Sequence[tuple[Observation, Priors]], data: Sequence[Data],
     darks = [one.best for one in empty]
     times = [np.median(stamp.exposure[stamp.exposure > 0]) for stamp, _ in jobs]
     placed = [at_place(own, _TYPICAL_COUNTS / time) for own, time in zip(priors, times, strict=True)]
-    there = draw([f"{name} at its place" for name in names], placed, darks)
+    beneath = [dark.under(own, pinned) for dark, own, pinned in zip(darks, priors, placed, strict=True)]
+    there = draw([f"{name} at its place" for name in names], placed, beneath)
     full = draw(names, priors, [one.beside_source() for one in darks])
     return [Samples(*each) for each in zip(full, empty, there, placed, strict=True)]
 

@@ -14,7 +14,7 @@ The model
 
 The method
     No search: the whole space of positions and widths is paved with cells, from beyond the edges of the stamp and from
-    4.5 prior standard deviations below the typical width to as many above it. At the centre of each cell the integral
+    8 prior standard deviations below the typical width to as many above it. At the centre of each cell the integral
     over (ln F, ln b) is taken by Laplace's method. A cell is dropped where even the largest rise that the Fisher
     information allows within it leaves it without mass, and split where the density may change much within it.
     What remains is a proposal: a cell by its mass, a point uniform in it, and (ln F, ln b) from a t distribution. To
