@@ -624,7 +624,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(field, tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_real_field_is_certified_and_its_crowded_stamps_are_described(real, tmp_path):
-    """Stamps with a cluster's wing or a bright neighbour are described once the model has them; else they are told of."""
+    """Stamps with a wing of the cluster or a bright neighbour are described once the model has them, or told of."""
     from pgm_mock import read_regions
     from pgm_mock.resources import resource
 

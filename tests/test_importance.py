@@ -22,6 +22,7 @@ from pgm_mock.inference.laplace import laplace
 from pgm_mock.inference.limits import Aperture, detectable_flux, detection_likelihood, upper_limit
 from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.methods import failed_posterior, make_plan
+from pgm_mock.inference.modes import FEW
 from pgm_mock.inference.sourcefree import source_free
 from pgm_mock.inference.unconstrained import Data
 from pgm_mock.inference.weights import resample, weigh
@@ -239,7 +240,7 @@ def test_second_source_costs_no_compilation(stamp, priors):
     few = (abs(stamp.x - 111) < 7) & (abs(stamp.y - 61) < 7)  # at most 169 photons: one bucket
     stamps = [dataclasses.replace(stamp, counts=few * np.minimum(m, 1), name=str(n)) for n, m in enumerate(mocks)]
     fit_many(stamps, [Priors.default(stamp, 110 + n, 60 + n) for n in range(3)])
-    first = (importance.sample, (("modes", importance.FEW),))  # one that is not certified is sampled from more modes
+    first = (importance.sample, (("modes", FEW),))  # one that is not certified is sampled from more modes
     assert sum((signature[0], signature[2]) == first for signature in program._compiled) == 1
 
 

@@ -17,6 +17,7 @@ from ..random import checked_seed, source_generator, source_key
 from . import importance, nuts
 from .doubts import POSITION, doubts
 from .limits import detectable_flux, detection_likelihood
+from .modes import FEW, MANY
 from .nosource import at_place, has_more, log_flat_over_prior, source_parameters, without_source
 from .posterior import FAILED, KHAT_LIMIT, StampPosterior
 from .program import call
@@ -95,7 +96,7 @@ def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
         return found
     data = Data.of(found.observation, longest=True)
     rounds = _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
-    more = by_importance(found.observation, found.priors, plan, data, rounds, importance.MANY)
+    more = by_importance(found.observation, found.priors, plan, data, rounds, MANY)
     more = replace(more, tried=found.tried + more.tried)
     if more.certified or plan.method == "importance" or more.positions > 1:
         return more
@@ -112,7 +113,7 @@ def by_importance(
     plan: Plan,
     data: Data,
     rounds: tuple[int, int],
-    modes: int = importance.FEW,
+    modes: int = FEW,
 ) -> StampPosterior:
     """Compute a posterior by importance sampling, with its verdict."""
 
