@@ -107,8 +107,18 @@ def _adapted(before: Rounds, turn: Array, begin: Mixture) -> Mixture:
 
 
 def _spread(first: Mixture) -> Mixture:
-    """Start with a member at each mode, and one three times as wide at the first."""
-    locations = jnp.concatenate([first.locations, first.locations[:1]])
+    """Start with a member at each mode, and one three times as wide at the first.
+
+    Members without a mode stand on either side of the first, along the line that it is longest on: of members in one
+    place none would ever leave it, and a bent posterior takes several.
+    """
+    covariance = first.factors[0] @ first.factors[0].T
+    longest = jnp.argmax(jnp.diagonal(covariance))
+    axis = covariance[longest] / jnp.sqrt(covariance[longest, longest])
+    aside = jnp.where(np.arange(len(first.locations)) % 2, 1.0, -1.0)[:, None] * axis
+    unused = jnp.isneginf(first.log_shares)[:, None]
+    at_modes = jnp.where(unused, first.locations[0] + aside, first.locations)
+    locations = jnp.concatenate([at_modes, first.locations[:1]])
     factors = jnp.concatenate([first.factors, 3.0 * first.factors[:1]])
     return Mixture(jnp.full(len(locations), -jnp.log(len(locations))), locations, factors)
 

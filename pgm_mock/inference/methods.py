@@ -21,15 +21,15 @@ from .modes import FEW, MANY
 from .nosource import at_place, has_more, log_flat_over_prior, source_parameters, without_source
 from .posterior import FAILED, KHAT_LIMIT, StampPosterior
 from .program import call
-from .unconstrained import Data
+from .unconstrained import Data, places
 from .weights import Weights, disagreement, resample, weigh, weighted_quantile
 
 METHODS = ("auto", "importance", "nuts")
 _ROUNDS, _MORE_DRAWS = 4, 1500
 """Rounds of sampling, and the least draws in each where the first ones were not enough; at least twice those."""
 _STRAINED, _LEAST_EFFICIENCY = 0.5, 0.5
-"""Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), are tried again
-with more draws: they would be certified, and have left out a tail."""
+"""Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), may have left
+out a tail though they are certified: more draws are taken, and kept where they are certified too."""
 _R_HAT_LIMIT = 1.01
 _STABLE = 0.15
 """The last two rounds of sampling may disagree by so many standard deviations, beyond their Monte-Carlo errors."""
@@ -98,6 +98,8 @@ def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
     rounds = _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
     more = by_importance(found.observation, found.priors, plan, data, rounds, MANY)
     more = replace(more, tried=found.tried + more.tried)
+    if found.certified and not more.certified:
+        return replace(found, tried=more.tried)
     if more.certified or plan.method == "importance" or more.positions > 1:
         return more
     last = by_nuts(found.observation, found.priors, plan, data, more.tried)
@@ -157,13 +159,23 @@ def sample_all(jobs: Sequence[tuple[Observation, Priors]], data: Sequence[Data],
     if not has_more(priors[0], data[0]):
         return [Samples(one) for one in draw(names, priors, darks)]
     empty = draw([f"{name} without source" for name in names], [without_source(own) for own in priors], darks)
-    darks = [one.best for one in empty]
+    darks = [_dark_of(one, own) for one, own in zip(empty, priors, strict=True)]
     times = [np.median(stamp.exposure[stamp.exposure > 0]) for stamp, _ in jobs]
     placed = [at_place(own, _TYPICAL_COUNTS / time) for own, time in zip(priors, times, strict=True)]
     beneath = [dark.under(own, pinned) for dark, own, pinned in zip(darks, priors, placed, strict=True)]
     there = draw([f"{name} at its place" for name in names], placed, beneath)
     full = draw(names, priors, [one.beside_source() for one in darks])
     return [Samples(*each) for each in zip(full, empty, there, placed, strict=True)]
+
+
+def _dark_of(empty: importance.ImportanceSample, priors: Priors) -> importance.Dark:
+    """Say what is known without the source; a background's posterior with a tail is wider than it is at its mode."""
+    if "background" not in priors.free:
+        return empty.best
+    weights = np.exp(weigh(empty.log_density, empty.log_proposal).log_weights)
+    background = np.asarray(empty.vectors)[:, places(priors)["background"]]
+    variance = np.average((background - weights @ background) ** 2, weights=weights)
+    return empty.best._replace(spread=np.maximum(empty.best.spread, np.sqrt(variance)))
 
 
 def importance_posterior(
