@@ -94,6 +94,7 @@ def posterior(mapped):
     return fit(mapped, Priors.default(mapped, 110.6, 61.2))
 
 
+@pytest.mark.slow
 def test_the_truth_is_found(mapped, posterior):
     """Oracle: the truth of a mock, to three standard deviations."""
     assert posterior.attrs["method"] == "importance"
@@ -107,6 +108,7 @@ def test_the_truth_is_found(mapped, posterior):
     assert priors.describe() == Priors.default(mapped, 110.6, 61.2).describe()
 
 
+@pytest.mark.slow
 def test_refit_is_best_fit(mapped, posterior):
     priors = Priors.default(mapped, 110.6, 61.2)
     best = best_fit(mapped, priors)

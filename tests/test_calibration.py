@@ -219,7 +219,8 @@ def test_the_sound_model_is_calibrated(stamp, priors):
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", BROKEN)
 def test_every_broken_inference_is_caught(stamp, priors, fault):
-    found = calibrate(stamp, priors, num_simulations=1000, inference=BROKEN[fault], seed=2)
+    number = 1000 if fault == "posterior 10 % too narrow" else 300
+    found = calibrate(stamp, priors, num_simulations=number, inference=BROKEN[fault], seed=2)
     assert not found.attrs["calibrated"]
 
 
@@ -233,6 +234,7 @@ def test_chains_are_ranked_by_their_effective_size(stamp, priors):
     assert len(set(worth)) > 30
 
 
+@pytest.mark.slow
 def test_command_line(tmp_path, capsys):
     priors = tmp_path / "priors.toml"
     fixed = ["x_pos]\nvalue = 271.0", "y_pos]\nvalue = 216.0", "psf_width]\nvalue = 1.5", "background]\nvalue = 5e-6"]

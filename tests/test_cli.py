@@ -201,6 +201,7 @@ def test_mock_writes_a_cube_with_its_parameters(files, capsys):
     assert sorted(p.name for p in out.iterdir()) == ["again.fits", "m.fits"]
 
 
+@pytest.mark.slow
 def test_fit_of_a_list_writes_each_and_goes_on_past_a_bad_one(files, tmp_path, capsys):
     """The two good ones lie in each other's stamp; the bad one is in nobody's."""
     image, exposure, out = files
@@ -282,6 +283,7 @@ def test_numbers_out_of_range_name_their_option(command, option, value, message,
     assert told == f"pgm-mock {command}: argument {option}: {message} (see pgm-mock {command} --help)\n"
 
 
+@pytest.mark.slow
 def test_a_new_fit_takes_the_old_ones_check_away(files, capsys):
     image, exposure, out = files
     out.mkdir()
@@ -351,6 +353,7 @@ def test_the_printed_pixels_are_those_of_the_run(sky_files, tmp_path, capsys):
     assert "expected a position on the image's sky, found RA 30.000000 Dec +2.000000" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("always::pgm_mock.errors.DataWarning")
 def test_a_catalogue_goes_on_and_says_so(sky_files, tmp_path, capsys):
     """Oracles: the chunk that was taken away, the WCS, and what astropy-regions reads."""

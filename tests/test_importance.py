@@ -303,6 +303,7 @@ def test_one_that_cannot_be_fitted_takes_no_other_with_it(stamp, priors):
         assert np.isnan(found[1].draws["flux"]).all()
 
 
+@pytest.mark.slow
 def test_results_come_one_by_one_from_a_generator(stamp, priors):
     drawn = []
 

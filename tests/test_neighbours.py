@@ -208,6 +208,7 @@ def test_evidence_against_no_source_is_that_of_a_fit_without_one(crowded, priors
     assert with_source.attrs["flux_ul95"] > TRUTH["flux"] * 0.8
 
 
+@pytest.mark.slow
 def test_refit_is_best_fit(crowded, priors):
     """Oracle: Newton's method with the exact Hessian from three starts."""
     starts = {name: np.asarray(value)[None] for name, value in TRUTH.items()}

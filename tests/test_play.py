@@ -60,6 +60,7 @@ def test_the_view_is_the_models(stamp):
     np.testing.assert_array_equal(view(stamp, THETA, seed=3).mock, seen.mock)
 
 
+@pytest.mark.slow
 def test_best_fit_is_the_posteriors_peak(stamp, priors):
     found = best_fit(stamp, priors)
     posterior = fit(stamp, priors, seed=1)

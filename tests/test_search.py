@@ -130,6 +130,7 @@ def test_between_two_like_sources_the_posterior_is_divided_in_two_and_says_so(st
     assert "two positions" in summarise(found.tree()).line()
 
 
+@pytest.mark.slow
 def test_the_source_asked_for_is_the_source_reported(stamp, priors):
     """A source four times as bright, 9 pixels away, is beyond the default bound of 6 pixels."""
     two = with_sources(stamp, [(110.6, 61.2, 30), (119.5, 61.2, 200)])
