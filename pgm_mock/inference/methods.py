@@ -25,7 +25,7 @@ from .unconstrained import Data, places
 from .weights import Weights, disagreement, resample, weigh, weighted_quantile
 
 METHODS = ("auto", "importance", "nuts")
-_ROUNDS, _MORE_DRAWS = 4, 1500
+_ROUNDS, _MORE_DRAWS = 4, 3000
 """Rounds of sampling, and the least draws in each where the first ones were not enough; at least twice those."""
 _STRAINED, _LEAST_EFFICIENCY = 0.5, 0.5
 """Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), may have left
