@@ -27,7 +27,7 @@ from .weights import Weights, disagreement, resample, weigh, weighted_quantile
 METHODS = ("auto", "importance", "nuts")
 _ROUNDS, _MORE_DRAWS = 4, 3000
 """Rounds of sampling, and the least draws in each where the first ones were not enough; at least twice those."""
-_STRAINED, _LEAST_EFFICIENCY = 0.5, 0.5
+_STRAINED, _LEAST_EFFICIENCY = 0.5, 0.4
 """Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), may have left
 out a tail though they are certified: more draws are taken, and kept where they are certified too."""
 _R_HAT_LIMIT = 1.01
