@@ -249,10 +249,8 @@ class Priors(Mapping[str, Prior]):
         if type(prior) in (dist.Normal, dist.LogNormal):
             values = np.asarray(prior.loc) + np.asarray(prior.scale) * special.ndtri(each)
             return np.exp(values) if isinstance(prior, dist.LogNormal) else values
-        if isinstance(prior, dist.TwoSidedTruncatedDistribution) and type(prior.base_dist) is dist.Normal:
-            loc, scale = np.asarray(prior.base_dist.loc), np.asarray(prior.base_dist.scale)
-            low, high = (special.ndtr((np.asarray(end) - loc) / scale) for end in (prior.low, prior.high))
-            return loc + scale * special.ndtri(low + (high - low) * each)
+        if isinstance(prior, TruncatedNormal):
+            return prior.quantile(each)
         try:
             return np.asarray(prior.icdf(each), float)
         except NotImplementedError:
@@ -327,9 +325,15 @@ class TruncatedNormal(dist.TwoSidedTruncatedDistribution):
         tails = [special.ndtr(end) for end in ends]
         self._tail_prob_at_low, self._tail_prob_at_high = map(_plain, tails)
         self._log_diff_tail_probs = _plain(most + np.log(-np.expm1(least - most)))
-        off = [side * scale * special.ndtri((1.0 - each) * tails[0] + each * tails[1]) for each in (0.16, 0.5, 0.84)]
-        lower, middle, upper = (special.logit((loc - low + each) / (high - low)) for each in off)
+        lower, middle, upper = (special.logit((self.quantile(each) - low) / (high - low)) for each in (0.16, 0.5, 0.84))
         self.location, self.spread = _plain(middle), _plain(0.5 * (upper - lower))
+
+    def quantile(self, probability: ArrayLike) -> np.ndarray:
+        """The value below which so much of the prior lies: what `icdf` gives, by SciPy."""
+        loc, scale, low = (np.asarray(each, float) for each in (self.base_dist.loc, self.base_dist.scale, self.low))
+        each, side = np.asarray(probability, float), np.where(loc >= low, 1.0, -1.0)
+        tail = (1.0 - each) * self._tail_prob_at_low + each * self._tail_prob_at_high
+        return loc + side * scale * special.ndtri(tail)
 
     def log_prob_of_unconstrained(self, z: Array) -> Array:
         """Logarithm of the density of the unconstrained parameter: z is the logit of where between the bounds it is."""
@@ -353,8 +357,8 @@ def position_prior(centre: ArrayLike, reach: ArrayLike) -> dist.Distribution:
     """
     place, far = np.asarray(centre, float), np.broadcast_to(np.asarray(reach, float), np.shape(centre))
     scale = np.full(place.shape, _POSITION_SD)
-    plain = [float(each) if each.ndim == 0 else each for each in (place, scale, place - far, place + far)]
-    return TruncatedNormal(dist.Normal(plain[0], plain[1]), plain[2], plain[3])
+    loc, sd, low, high = map(_plain, (place, scale, place - far, place + far))
+    return TruncatedNormal(dist.Normal(loc, sd), low, high)
 
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)

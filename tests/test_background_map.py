@@ -127,7 +127,7 @@ def test_a_map_like_the_exposure_moves_the_background_alone(stamp):
     with_map = replace(bare, background_map=part * bare.exposure)
     wide = {"background": dist.TruncatedNormal(0.0, 1.0, low=0.0)}
     plain, shifted = (fit(one, Priors.default(bare, 110.6, 61.2).replace(**wide), seed=2) for one in (bare, with_map))
-    # Beside a map the limit is sampled, and the prior of ln b has another slope where b is smaller.
+    # Beside a map the limit is sampled, and no source has the likelihood at its posterior's mode, not the highest one.
     for name, tolerance in (("flux_ul95", 0.02), ("det_like", 3e-3), ("ln_bayes_factor", 0.15)):
         assert shifted.attrs[name] == pytest.approx(plain.attrs[name], rel=tolerance, abs=tolerance), name
     moved = flat_draws(plain)["background"].mean() - flat_draws(shifted)["background"].mean()

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from ..expected import expected_counts, factors_of
 from ..inference import StampPosterior
 from ..inference.program import call
-from ..inference.unconstrained import Data, Point, given
+from ..inference.unconstrained import Data, Point, log_likelihood_of
 from ..priors import ALL_SITES, SITES, Priors
 from ..psf import PSF
 from ..results import flat
@@ -104,6 +104,6 @@ def _quantities(
             counts = jnp.sum(dark)
         else:
             counts = factors.light()
-        return counts, given(one, data, priors, psf).log_likelihood
+        return counts, log_likelihood_of(one, data, priors, psf)
 
     return jax.vmap(at_one)(parameters)

@@ -25,7 +25,7 @@ from ..priors import ALL_SITES, Priors
 from ..psf import PSF, GaussianPSF, describe_psf
 from ..results import label_parameter, provenance
 from .density import warn_of_edges
-from .unconstrained import Data, given
+from .unconstrained import Data, log_likelihood_of
 
 if TYPE_CHECKING:
     import xarray
@@ -138,7 +138,7 @@ def _log_likelihood(
     """
 
     def at_one(*values: Array) -> Array:
-        return given(dict(zip(names, values, strict=True)), data, priors, psf).log_likelihood
+        return log_likelihood_of(dict(zip(names, values, strict=True)), data, priors, psf)
 
     evaluate: Any = at_one
     for axis in reversed(range(len(names))):

@@ -13,7 +13,7 @@ All but the last are one compiled program, which draws nothing itself: its rando
 """
 
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -86,10 +86,10 @@ class Dark(NamedTuple):
     def under(self, before: Priors, priors: Priors) -> "Dark":
         """Say the same under other priors of the same model, of which fewer parameters are free."""
         kept, now = places(before), places(priors)
-        mode = np.zeros(priors.dimension)
+        mode: Any = np.zeros(priors.dimension)
         for name in now:
             mode[now[name]] = self.mode[kept[name]]
-        return self._replace(mode=cast(Any, mode))
+        return self._replace(mode=mode)
 
     def beside_source(self) -> "Dark":
         """Say that there is a source to search for."""

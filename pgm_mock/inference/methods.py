@@ -133,12 +133,14 @@ class Samples(NamedTuple):
     Attributes:
         full: from the posterior.
         empty: under no source, where the model has more than a source on a background; else None.
+        empty_weights: their weights.
         there: with the source at the place asked for, likewise; and
         there_priors: the priors of that.
     """
 
     full: importance.ImportanceSample
     empty: importance.ImportanceSample | None = None
+    empty_weights: Weights | None = None
     there: importance.ImportanceSample | None = None
     there_priors: Priors | None = None
 
@@ -159,22 +161,23 @@ def sample_all(jobs: Sequence[tuple[Observation, Priors]], data: Sequence[Data],
     if not has_more(priors[0], data[0]):
         return [Samples(one) for one in draw(names, priors, darks)]
     empty = draw([f"{name} without source" for name in names], [without_source(own) for own in priors], darks)
-    darks = [_dark_of(one, own) for one, own in zip(empty, priors, strict=True)]
+    weights = [weigh(one.log_density, one.log_proposal) for one in empty]
+    darks = [_known_without(one, its, own) for one, its, own in zip(empty, weights, priors, strict=True)]
     times = [np.median(stamp.exposure[stamp.exposure > 0]) for stamp, _ in jobs]
     placed = [at_place(own, _TYPICAL_COUNTS / time) for own, time in zip(priors, times, strict=True)]
     beneath = [dark.under(own, pinned) for dark, own, pinned in zip(darks, priors, placed, strict=True)]
     there = draw([f"{name} at its place" for name in names], placed, beneath)
     full = draw(names, priors, [one.beside_source() for one in darks])
-    return [Samples(*each) for each in zip(full, empty, there, placed, strict=True)]
+    return [Samples(*each) for each in zip(full, empty, weights, there, placed, strict=True)]
 
 
-def _dark_of(empty: importance.ImportanceSample, priors: Priors) -> importance.Dark:
+def _known_without(empty: importance.ImportanceSample, weights: Weights, priors: Priors) -> importance.Dark:
     """Say what is known without the source; a background's posterior with a tail is wider than it is at its mode."""
     if "background" not in priors.free:
         return empty.best
-    weights = np.exp(weigh(empty.log_density, empty.log_proposal).log_weights)
+    shares = np.exp(weights.log_weights)
     background = np.asarray(empty.vectors)[:, places(priors)["background"]]
-    variance = np.average((background - weights @ background) ** 2, weights=weights)
+    variance = np.average((background - shares @ background) ** 2, weights=shares)
     return empty.best._replace(spread=np.maximum(empty.best.spread, np.sqrt(variance)))
 
 
@@ -237,8 +240,8 @@ def _problems(sample: importance.ImportanceSample, weights: Weights, plan: Plan,
 def _numbers(samples: Samples, weights: Weights, degrees: int) -> dict[str, float]:
     """Evidence, detection and limits."""
     sample = samples.full
-    if samples.empty is not None and samples.there is not None and samples.there_priors is not None:
-        without = weigh(samples.empty.log_density, samples.empty.log_proposal).log_evidence
+    if samples.empty and samples.empty_weights and samples.there and samples.there_priors:
+        without = samples.empty_weights.log_evidence
         best_without = float(samples.empty.log_likelihood_at_best)
         fluxes = np.asarray(samples.there.parameters["flux"], float)
         flat = log_flat_over_prior(fluxes, samples.there_priors)

@@ -62,34 +62,12 @@ class Data(NamedTuple):
         return self.exposure, self.x, self.y, self.background_map
 
 
-class LogJoint(NamedTuple):
-    """Logarithms of the two factors of the joint density, in the model's own parameters."""
-
-    log_prior: Float[Array, ""]
-    log_likelihood: Float[Array, ""]
-
-
-def given(parameters: Point, data: Data, priors: Priors, psf: PSF) -> LogJoint:
-    """Evaluate the model at values of its parameters; fixed ones keep theirs where they are not among them."""
-    log_probs = {
-        name: site["fn"].log_prob(site["value"])
-        for name, site in _trace(parameters, data, priors, psf).items()
-        if site["type"] == "sample"
-    }
-    log_likelihood = log_probs.pop(OBSERVED)
-    return LogJoint(sum(map(jnp.sum, log_probs.values()), jnp.zeros(())), log_likelihood)
-
-
 def log_likelihood_of(parameters: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
-    """Evaluate the likelihood alone."""
-    observed = _trace(parameters, data, priors, psf)[OBSERVED]
-    return observed["fn"].log_prob(observed["value"])
-
-
-def _trace(parameters: Point, data: Data, priors: Priors, psf: PSF) -> dict[str, Any]:
+    """Evaluate the model's likelihood; fixed parameters keep their values where they are not among those given."""
     model = partial(stamp_model, psf=psf, background_map=data.background_map)
     substituted = handlers.substitute(model, data=parameters)
-    return handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)
+    observed = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)[OBSERVED]
+    return observed["fn"].log_prob(observed["value"])
 
 
 def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
@@ -101,11 +79,8 @@ def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, 
         priors: the priors; fixed parameters take no part in z.
         psf: the family of the PSF.
     """
-    parameters = constrain(z, priors)
-    log_prior, log_likelihood = given(parameters, data, priors, psf)
-    for name, prior in priors.free.items():
-        log_prior = log_prior + jnp.sum(biject_to(prior.support).log_abs_det_jacobian(z[name], parameters[name]))
-    return log_likelihood + log_prior
+    log_priors = [jnp.sum(_log_prob_of_unconstrained(prior, z[name])) for name, prior in priors.free.items()]
+    return log_likelihood_of(constrain(z, priors), data, priors, psf) + sum(log_priors, jnp.zeros(()))
 
 
 def constrain(z: Point, priors: Priors) -> Point:

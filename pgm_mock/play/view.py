@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..expected import expected_counts
-from ..inference.unconstrained import Data, given
+from ..inference.unconstrained import Data, log_likelihood_of
 from ..mock import generate_mock_image
 from ..observation import Observation
 from ..priors import ABOVE, ALL_SITES, Priors
@@ -81,7 +81,7 @@ def view(
 
 @jax.jit
 def _log_likelihood(values: Priors, data: Data, psf: PSF) -> jax.Array:
-    return given({}, data, values, psf).log_likelihood
+    return log_likelihood_of({}, data, values, psf)
 
 
 def sliders(stamp: Observation, priors: Priors, start: Mapping[str, Any]) -> list[Slider]:
