@@ -10,7 +10,6 @@ again.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +27,8 @@ from pgm_mock.inference.refit import refit
 from pgm_mock.mock import expected_images
 from pgm_mock.priors import ALL_SITES
 from pgm_mock.psf import PSF, GaussianPSF, KingPSF
+
+from .store import Store
 
 HERE = Path(__file__).parent
 SIZE, MIDDLE, EXPOSURE = 41, 21.0, 1e4
@@ -187,19 +188,14 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=kinds(), metavar="KIND", help="such as 'sound, 500'")
     parser.add_argument("--out", type=Path, default=HERE / "CHECKS.md")
     options = parser.parse_args()
-    text = options.store.read_text(encoding="utf-8") if options.store.exists() else ""
-    rows = [json.loads(line) for line in text.splitlines()]
-    done = {(row["kind"], row["number"]) for row in rows}
-    with options.store.open("a", encoding="utf-8") as store:
+    with Store(options.store) as store:
+        done = {(row["kind"], row["number"]) for row in store.rows}
         for kind in options.kinds:
             most = options.n if kind.startswith("sound") else options.power
             missing = [number for number in range(most) if (kind, number) not in done]
             for number in missing:
-                row = checked(kind, number, options.seed, options.replicates)
-                store.write(json.dumps(row) + "\n")
-                store.flush()
-                rows.append(row)
-            options.out.write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
+                store.add(checked(kind, number, options.seed, options.replicates))
+            options.out.write_text("\n".join(table(store.rows)) + "\n", encoding="utf-8")
     print(options.out.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""How often an empty place is given a chance below 0.05 and 0.01; adds to FALSE_ALARMS.md beside this file.
+"""How often an empty place is given a chance below 0.05 and 0.01; writes FALSE_ALARMS.md beside this file.
 
     python -m tests.benchmarks.false_alarms --n 2000 --store false_alarms.jsonl
 
@@ -9,8 +9,8 @@ there is not computed again.
 """
 
 import argparse
-import json
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import jax
@@ -25,6 +25,7 @@ from pgm_mock import Observation, Priors, fit
 from pgm_mock.psf import PSF, GaussianPSF, KingPSF
 
 from .checks import king
+from .store import Store
 
 SIZE, MIDDLE, EXPOSURE, BACKGROUND = 41, 21.0, 1e4, 0.1
 BESIDE, ITS_COUNTS, GROWTH = (31.0, 25.0), 60.0, 0.02
@@ -51,7 +52,7 @@ def light_of(psf: str, x: float, y: float) -> np.ndarray:
 
 def empty_mock(psf: str, kind: str, seed: int) -> tuple[Observation, Priors]:
     """Draw a stamp without a source, and the priors that it is fitted with."""
-    rng = np.random.default_rng([seed, sum(map(ord, psf + kind))])
+    rng = np.random.default_rng([seed, *f"{psf} {kind}".encode()])
     ramp = np.arange(1.0, SIZE + 1)
     mean = np.full((SIZE, SIZE), BACKGROUND)
     if "gradient" in kind:
@@ -92,23 +93,16 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=2000, help="mocks of each setting")
     parser.add_argument("--store", type=Path, default=Path("false_alarms.jsonl"))
     parser.add_argument("--only", nargs="*", default=list(SETTINGS), help="settings to run")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "FALSE_ALARMS.md")
     options = parser.parse_args()
-    lines = options.store.read_text().splitlines() if options.store.exists() else []
-    rows = [json.loads(line) for line in lines]
-    there = {(row["setting"], row["seed"]) for row in rows}
-    todo = [(name, seed) for seed in range(options.n) for name in options.only if (name, seed) not in there]
-    with ProcessPoolExecutor(2) as pool, options.store.open("a") as store:
+    with Store(options.store) as store, ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        there = {(row["setting"], row["seed"]) for row in store.rows}
+        todo = [(name, seed) for seed in range(options.n) for name in options.only if (name, seed) not in there]
         for name, seed, p in pool.map(chance, *zip(*todo, strict=True)) if todo else ():
-            rows.append({"setting": name, "seed": seed, "p": p})
-            store.write(json.dumps(rows[-1]) + "\n")
-            store.flush()
-    for name in SETTINGS:
-        found = [row["p"] for row in rows if row["setting"] == name]
-        if len(found) > 20:
-            print(f"{name}: uniform with p = {stats.kstest(found, 'uniform').pvalue:.3f}")
-    said = "\n\n".join(table(rows, level) for level in LEVELS)
+            store.add({"setting": name, "seed": seed, "p": p})
+    said = "\n\n".join(table(store.rows, level) for level in LEVELS)
     print(said)
-    (Path(__file__).parent / "FALSE_ALARMS.md").write_text(f"# Chances of empty stamps\n\n{said}\n")
+    options.out.write_text(f"# Chances of empty stamps\n\n{said}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
