@@ -559,7 +559,7 @@ raise SystemExit(main(["catalog", "image.fits", "exposure.fits", "--regions", "s
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_it_ends_with_the_same_bytes(field, tmp_path):
+def test_killed_twenty_times_it_ends_with_the_same_bytes(field, tmp_path):
     """SIGKILL at random moments; what is finished stays, and the last run ends with the table of an unbroken one."""
     field.observation.write(tmp_path / "image.fits", tmp_path / "exposure.fits")
     regions = demo_field().regions
@@ -576,7 +576,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(field, tmp_path):
     assert begun > started
     rng = np.random.default_rng(0)
     kept = 0
-    for _ in range(8):
+    for _ in range(20):
         process = start("broken")
         time.sleep(rng.uniform(0.0, duration))
         process.send_signal(signal.SIGKILL)
@@ -639,5 +639,3 @@ def test_real_field_is_certified_and_its_crowded_stamps_are_described(real, tmp_
         asked = row["X_ASKED"].value, row["Y_ASKED"].value
         assert row["FLAG"] == 0 or asked not in crowded, row["MEANING"]
         assert asked != (310, 413) or re.search(clump, row["MEANING"]), row["MEANING"]
-        if (row["X_ASKED"].value, row["Y_ASKED"].value) == (310, 413):
-            assert re.search(clump, row["MEANING"]), row["MEANING"]
