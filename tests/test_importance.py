@@ -14,7 +14,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from arviz_stats.base import array_stats
-from scipy import integrate, special, stats
+from scipy import integrate, optimize, special, stats
 
 from pgm_mock import InputError, Observation, Priors, fit, prior_predictive, summarise
 from pgm_mock.inference import importance, many, mixture, program, psis
@@ -404,6 +404,28 @@ def test_upper_limit_is_a_grids(stamp):
     area = np.exp(height - height.max()).sum(axis=1)
     expected = np.interp(0.95, np.cumsum(area) / area.sum(), flux)
     assert float(found) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("background", [4e-6, 1e-5])
+def test_a_known_background_is_not_fitted_again(stamp, background):
+    """Neither in the limit nor in DET_LIKE. Oracle: the flux on a SciPy grid; the heights of SciPy's minimiser."""
+    place = {"x_pos": 110.6, "y_pos": 61.2, "psf_width": 1.4}
+    light = np.asarray(PSF.pixel_fraction(stamp.columns, stamp.rows, 110.6, 61.2, 1.4))
+    exposed = stamp.exposure > 0
+
+    def height(flux):
+        return stats.poisson.logpmf(stamp.counts, stamp.exposure * (flux * light + background))[exposed].sum()
+
+    flux = np.linspace(0, 0.012, 3001)
+    heights = np.array([height(f) for f in flux])
+    area = np.exp(heights - heights.max())
+    limit = np.interp(0.95, np.cumsum(area) / area.sum(), flux)
+    tree = fit(stamp, Priors(**place, background=background, flux=dist.LogNormal(np.log(3e-3), 2.0)), seed=1)
+    assert tree.attrs["flux_ul95"] == pytest.approx(limit, rel=5e-3)
+    best = -optimize.minimize_scalar(
+        lambda f: -height(f), bounds=(1e-4, 0.02), method="bounded", options={"xatol": 1e-9}
+    ).fun
+    assert tree.attrs["det_like"] == pytest.approx(-stats.chi2.logsf(2 * (best - height(0.0)), 1), rel=1e-4)
 
 
 def test_detectable_flux_is_detected_as_often_as_it_says():

@@ -175,7 +175,8 @@ def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, mo
     def log_target(u: Array, prior_share: Array | float = 1.0) -> Array:
         return frame.log_density(u, data, priors, psf, prior_share)
 
-    background = dark.mode[places(priors)["background"]] if "background" in priors.free else jnp.zeros(())
+    known = None if "background" in priors.free else priors["background"]
+    background = dark.mode[places(priors)["background"]] if known is None else jnp.zeros(())
     middle = jnp.where(_of_source(priors), 0.0, dark.mode)
     plausible = _with_background(from_prior[: defensive[0]], priors, background)
     best_draw = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
@@ -209,7 +210,7 @@ def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, mo
         log_own=adapted.log_own,
         undefined=jnp.sum(jnp.isnan(adapted.target)),
         source_free=empty,
-        upper_limit=upper_limit(asked, data, psf) if simple else None,
+        upper_limit=upper_limit(asked, data, psf, known) if simple else None,
         aperture=aperture_at(asked, mean, at_best["background"] - without["background"], data, psf),
         best=Dark(ends.best, _background_sd(ends.best_factor, priors), jnp.array(False)),
         log_likelihood_at_best=ends.log_likelihood_at_best,

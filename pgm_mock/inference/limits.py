@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 from scipy import special
 
 from ..expected import with_slope
@@ -53,7 +53,7 @@ def aperture_at(
     return Aperture(jnp.sum(jnp.where(near, exposure * light, 0.0)), jnp.sum(jnp.where(near, other, 0.0)))
 
 
-def upper_limit(place: Point, data: Data, psf: PSF) -> Float[Array, ""]:
+def upper_limit(place: Point, data: Data, psf: PSF, fixed: ArrayLike | None = None) -> Float[Array, ""]:
     """Bound the flux of a source on a uniform background whose position and width are given, with a flat prior.
 
     The background is integrated over for each flux by Laplace's method (Kraft et al. 1991, with an unknown background
@@ -64,6 +64,7 @@ def upper_limit(place: Point, data: Data, psf: PSF) -> Float[Array, ""]:
     Args:
         place: the position and the PSF's width and slope.
         data, psf: what the model is conditioned on, and the family of the PSF.
+        fixed: the background, where it is known [flux unit / pixel].
 
     Returns:
         The flux below which 95 % of the likelihood's area over flux ≥ 0 lies [flux unit].
@@ -80,12 +81,13 @@ def upper_limit(place: Point, data: Data, psf: PSF) -> Float[Array, ""]:
     def climb(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         flux, background = carry
         inverse = number / (flux * at_photons + background)
-        background = jnp.maximum(background * jnp.sum(inverse) / sky_time, 1e-3 * level)
+        if fixed is None:
+            background = jnp.maximum(background * jnp.sum(inverse) / sky_time, 1e-3 * level)
         return flux * jnp.sum(at_photons * inverse) / source_time, background
 
     tiny = jnp.finfo(exposure.dtype).tiny ** 0.5
     source_time = jnp.maximum(source_time, tiny)
-    level = jnp.maximum(count, 0.5) / sky_time
+    level = jnp.maximum(count, 0.5) / sky_time if fixed is None else jnp.asarray(fixed, exposure.dtype)
     start = (0.1 * jnp.maximum(count, 1.0) / source_time, level)
     flux, background = jax.lax.fori_loop(0, _CLIMB, climb, start)
     information = jnp.sum(at_photons**2 * number / (flux * at_photons + background) ** 2)
@@ -101,11 +103,11 @@ def upper_limit(place: Point, data: Data, psf: PSF) -> Float[Array, ""]:
             slope, curvature = jnp.sum(ratio) - sky_time, jnp.sum(ratio * ratio / jnp.maximum(number, 1.0))
             return jnp.maximum(background + slope / jnp.maximum(curvature, tiny), 0.3 * background)
 
-        best = jax.lax.fori_loop(0, _BACKGROUND_STEPS, newton, level)
+        best = jax.lax.fori_loop(0, _BACKGROUND_STEPS, newton, level) if fixed is None else level
         means = jnp.where(number > 0, one * at_photons + best, 1.0)
         curvature = jnp.sum(number / means**2)
         log_likelihood = jnp.sum(number * jnp.log(means)) - one * source_time - best * sky_time
-        return log_likelihood - 0.5 * jnp.log(jnp.maximum(curvature, tiny))
+        return log_likelihood - (0.5 * jnp.log(jnp.maximum(curvature, tiny)) if fixed is None else 0.0)
 
     heights = jax.vmap(log_area)(fluxes)
     area = jnp.exp(heights - logsumexp(heights))

@@ -20,7 +20,8 @@ class SourceFree(NamedTuple):
     Attributes:
         mode, sd: of the unconstrained background; 0 where the background is fixed.
         log_evidence: ln of the integral of prior times likelihood, with the factorials of the counts.
-        max_log_likelihood: the largest ln likelihood over all backgrounds > 0, whatever the prior.
+        max_log_likelihood: the largest ln likelihood over all backgrounds > 0, whatever the prior; of a fixed one,
+            its own.
     """
 
     mode: Float[Array, ""]
@@ -47,11 +48,10 @@ def source_free(data: Data, priors: Priors) -> SourceFree:
         counted = jnp.where(photons > 0, photons * jnp.log(jnp.maximum(background, least)), 0.0)
         return counted - background * total + constant
 
-    best = log_likelihood(photons / total)
     prior = priors["background"]
     if not isinstance(prior, Distribution):
         fixed = log_likelihood(jnp.asarray(prior, float))
-        return SourceFree(jnp.zeros(()), jnp.zeros(()), fixed, best)
+        return SourceFree(jnp.zeros(()), jnp.zeros(()), fixed, fixed)
     transform = biject_to(prior.support)
 
     def log_joint(z: Array) -> Array:
@@ -70,4 +70,4 @@ def source_free(data: Data, priors: Priors) -> SourceFree:
     z = mode + sd * jnp.linspace(-_WIDTH, _WIDTH, _POINTS)
     heights = jax.vmap(log_joint)(z)
     evidence = logsumexp(jnp.where(jnp.isnan(heights), -jnp.inf, heights)) + jnp.log(z[1] - z[0])
-    return SourceFree(mode, sd, evidence, best)
+    return SourceFree(mode, sd, evidence, log_likelihood(photons / total))
