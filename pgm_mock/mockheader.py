@@ -65,13 +65,13 @@ def _header(observation: Observation, psf: PSF | None, history: Sequence[str]) -
     given = observation.header if observation.header is not None else fits.Header()
     by_telescope = psf is not None and _is_of_header(psf, observation)
     header = fits.Header()
+    header["MOCK"] = (True, "simulated: nothing here was observed")
+    header["CREATOR"] = (f"pgm_mock {provenance()['version_pgm_mock']}", "program that simulated it")
     for card in given.cards:
         if _PLACE.fullmatch(card.keyword):
             header.append(card)
         elif by_telescope and _TELESCOPE.fullmatch(card.keyword):
             header[card.keyword] = (card.value, "of the mock's PSF")
-    header["MOCK"] = (True, "simulated: nothing here was observed")
-    header["CREATOR"] = (f"pgm_mock {provenance()['version_pgm_mock']}", "program that simulated it")
     if psf is not None:
         history = [*history, f"PSF = {describe_psf(psf)}"]
     for line in ("Simulated counts over the exposure map of", f"  {observation.name or 'an image without a name'}"):

@@ -117,6 +117,7 @@ class Observation:
         """
         plane, exposed = read_plane(image), read_plane(exposure)
         _check_same_sky(plane, exposed)
+        _check_same_camera(plane, exposed)
         checked = checked_exposure(exposed.data, exposed.label)
         unit = _unit_of(exposed, checked, exposure_unit)
         counts, left_out = _checked_counts(plane.data, checked, plane.label)
@@ -319,6 +320,17 @@ def _origin_and_wcs(plane: ImagePlane) -> "tuple[tuple[int, int], fits.Header, W
         except InputError as error:
             raise InputError(f"{plane.label}: {error}") from error
     return origin, header, celestial_wcs(header)
+
+
+def _check_same_camera(plane: ImagePlane, exposed: ImagePlane) -> None:
+    """Warn where the headers name two cameras: those of one telescope have the same shape and WCS."""
+    for keyword in ("TELESCOP", "INSTRUME"):
+        names = [header.get(keyword) for header in (plane.header, exposed.header)]
+        ours, theirs = (name.strip().upper() if isinstance(name, str) else "" for name in names)
+        if ours and theirs and ours != theirs:
+            said = f"expected the exposure map of {ours}, which took {plane.label}, found that of {theirs} ({keyword})"
+            warnings.warn(f"{exposed.label}: {said}", DataWarning, 3)
+            return
 
 
 def _check_same_sky(plane: ImagePlane, exposed: ImagePlane) -> None:

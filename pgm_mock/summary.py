@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .inference.falsealarm import LEAST_CHANCE
 from .priors import ALL_SITES
 from .psf import width_in_words
 
@@ -82,7 +83,7 @@ class FitSummary:
         if not self.detection:
             return ""
         found = self.detection
-        chance = f", chance of an empty place {found['p_false']:.1g}" if "p_false" in found else ""
+        chance = f", chance of an empty place {_chance(found['p_false'])}" if "p_false" in found else ""
         return (
             f" DET_LIKE {found['det_like']:.1f}{chance}, ln Bayes factor {found['ln_bayes_factor']:.1f}, "
             f"95 % limit there {_as_wide(found['flux_ul95'], flux)} {flux.unit};"
@@ -187,6 +188,11 @@ def interval(parameter: ParameterSummary) -> str:
     if up <= 0 or down <= 0:
         return middle
     return f"{middle} -{_as_wide(down, parameter)} +{_as_wide(up, parameter)}"
+
+
+def _chance(chance: float) -> str:
+    """Write a chance; the smallest that is given stands for all below it."""
+    return f"below {LEAST_CHANCE:.0e}" if chance <= LEAST_CHANCE else f"{chance:.1g}"
 
 
 def _as_wide(value: float, parameter: ParameterSummary) -> str:

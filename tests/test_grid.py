@@ -296,3 +296,10 @@ def test_pictures_have_one_panel_for_each_pair(two):
     figure = plot_grid(two, {"flux": 0.004})
     assert sum(ax.axison for ax in figure.axes) == 3
     assert "mode" in figure.axes[0].get_title()
+
+
+def test_a_density_is_asked_of_a_grid():
+    import xarray
+
+    with pytest.raises(InputError, match="expected what grid_posterior or marginal gave, found a DataTree"):
+        hdi(xarray.DataTree(), "flux")

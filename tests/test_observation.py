@@ -426,3 +426,14 @@ def test_reading_says_nothing_where_nothing_is_wrong(real_files):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Observation.read(*real_files)
+
+
+@pytest.mark.parametrize("keyword", ["INSTRUME", "TELESCOP"])
+def test_an_exposure_map_of_another_camera_is_told(tmp_path, keyword):
+    for name, camera, data in (("image", "EPN", np.ones((4, 5), int)), ("map", "EMOS1", np.full((4, 5), 1e4))):
+        header = fits.Header({keyword: camera, "BUNIT": "s"})
+        fits.PrimaryHDU(data, header).writeto(tmp_path / f"{name}.fits")
+    with pytest.warns(
+        DataWarning, match=rf"map.fits: expected the exposure map of EPN, .* that of EMOS1 \({keyword}\)"
+    ):
+        Observation.read(tmp_path / "image.fits", tmp_path / "map.fits")

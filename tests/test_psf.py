@@ -333,8 +333,8 @@ def test_epic_formulas_are_clamped_where_they_run_off(wcs_of, instrument):
     assert float(found.psf.typical_width) == pytest.approx(float(edge.typical_width), rel=1e-3)
     assert float(found.psf.typical_width) > 1.9
     assert float(found.psf.slope) > 1.2
-    assert "at 9.2 keV (the header's PI range), taken as 6, where what is published ends" in found.line()
-    assert "16.7' off axis, taken as 12, where" in found.line()
+    assert "at 9.2 keV (the header's PI range) (taken as 6, where what is published ends), 16.7'" in found.line()
+    assert "16.7' off axis (taken as 12, where what is published ends): core radius" in found.line()
 
 
 def test_every_telescope_is_recognised_and_has_light_that_adds_up(wcs_of):

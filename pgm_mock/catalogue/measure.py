@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import Check, check_draws
+from ..inference.beside import LEAST_LIGHT
 from ..inference.doubts import DETECTION, EXTENT, POSITION, outside_circle
 from ..inference.falsealarm import with_false_alarm
 from ..inference.many import fit_safely, fit_together, lanes
@@ -27,7 +28,6 @@ NO_FIT, MODEL, METHOD, LIGHT, PLACE, SHAPE, DETECTED = 1, 2, 4, 8, 16, 32, 64
 """Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside; not where
 it was asked for, or at two places; not as wide as the PSF; detection likelihood and Bayes factor in contradiction."""
 _DOUBTS = {POSITION: PLACE, EXTENT: SHAPE, DETECTION: DETECTED}
-_LEAST_LIGHT = 0.5
 _QUANTILES = (0.16, 0.5, 0.84)
 _IMAGES = 50
 _TOGETHER = 32
@@ -124,7 +124,7 @@ def _flag(posterior: StampPosterior, check: Check | None, light: float, outside:
         flag, said = flag | MODEL, [*said, *check.sentences]
     if posterior.problems:
         flag, said = flag | METHOD, [*said, *posterior.problems]
-    if light < _LEAST_LIGHT:
+    if light < LEAST_LIGHT:
         flag, said = flag | LIGHT, [*said, f"the stamp's exposed pixels hold {light:.0%} of the light"]
     return flag, said
 

@@ -89,7 +89,7 @@ COLUMNS = [
         "P_FALSE",
         "",
         "chance that an empty place of this stamp gives so large a detection likelihood, the search over position "
-        "included",
+        "included; from images down to some 0.001, by their tail below, never below 1e-16",
         "stat.probability",
     ),
     Column("LN_BAYES", "", "ln of the Bayes factor of a source against none", "stat.likelihood;arith.ratio"),

@@ -16,6 +16,7 @@ from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF
 from ..regions import Region, read_regions
+from ..results import flat_draws
 from ..summary import FitSummary, summarise
 from .common import progress, read_observation, read_psf, report, save_figure, start_jax, use_files_only
 from .place import has_position, position
@@ -119,10 +120,21 @@ def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple
         prior_predictive_check(stamp, priors, num_samples=200, psf=psf)
     posterior = fit(stamp, priors, method=options.method, psf=psf, false_alarm=True, seed=options.seed)
     x, y = (np.ravel(posterior["posterior"].to_dataset()[axis].values) for axis in ("x_pos", "y_pos"))
-    if outside := outside_circle(x, y, (source.x, source.y), source.radius):
-        posterior.attrs["notes"] = "; ".join(note for note in (outside, posterior.attrs["notes"]) if note)
+    notes = outside_circle(x, y, (source.x, source.y), source.radius), *_of_the_stamp(stamp, posterior, psf)
+    posterior.attrs["notes"] = "; ".join(note for note in (*notes, posterior.attrs["notes"]) if note)
     _write(folder, name, stamp, posterior, psf)
     return summarise(posterior), priors.neighbours
+
+
+def _of_the_stamp(stamp: Observation, posterior: "xarray.DataTree", psf: PSF) -> tuple[str, str]:
+    """Say that most of the light falls where nothing is exposed, and where the model lacks a source."""
+    from ..inference.beside import LEAST_LIGHT, another_source, light_held
+    from ..plot.images import mean_image
+
+    middle = {name: float(np.median(draws)) for name, draws in flat_draws(posterior).items() if draws.ndim == 1}
+    held = light_held(stamp, psf, middle)
+    lost = f"only {held:.0%} of the source's light falls on exposed pixels" if held < LEAST_LIGHT else ""
+    return lost, another_source(stamp, mean_image(stamp, posterior, psf), psf, middle)
 
 
 def _line(options: Namespace, source: "Source", summary: FitSummary, others: int) -> str:

@@ -143,11 +143,16 @@ def _allows(prior: Any, value: float) -> bool:
 
 def _marginal_of(grid: "xarray.Dataset | xarray.DataArray", *names: str) -> "xarray.DataArray":
     """Return a grid's marginal in some parameters; without names the density as it is, or a grid's only axis."""
-    from xarray import Dataset
+    from xarray import DataArray, Dataset
 
     if isinstance(grid, Dataset):
         return marginal(grid, *(names or (str(name) for name in grid.coords)))
     if names and names != tuple(grid.dims):
+        if not isinstance(grid, DataArray) or not grid.dims:
+            found = type(grid).__name__
+            raise InputError(
+                f"grid: expected what grid_posterior or marginal gave, found a {found}; of draws: arviz.hdi"
+            )
         found = ", ".join(map(str, names))
         raise InputError(f"names: expected none beside a density of {', '.join(map(str, grid.dims))}, found {found}")
     return grid

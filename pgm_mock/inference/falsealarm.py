@@ -9,7 +9,6 @@ multiplies it by a number).
 """
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -37,6 +36,8 @@ _AT_ONCE, _LOTS = 55, 4
 """Images that are made at a time, which with the observed one fill a call of `refit`, and how often, at most."""
 _TAIL = 0.1
 """Share of the images that the tail is fitted to."""
+LEAST_CHANCE = 1e-16
+"""Nothing is said below it: the tail of a chi-square, far from every image, is no measurement."""
 _CLEAR = 1e-4
 """A chance below this needs no more images."""
 _TINY_COUNTS = 0.1
@@ -86,7 +87,7 @@ def _tail(observed: float, ratios: Float[np.ndarray, " n"], degrees: int) -> flo
         return (1 + larger) / (1 + number)
     edge = float(np.sort(ratios)[-in_tail])
     decay = detection_likelihood(observed, degrees) - detection_likelihood(max(edge, 0.0), degrees)
-    return max(float(in_tail / number * math.exp(-max(decay, 0.0))), sys.float_info.min)
+    return max(float(in_tail / number * math.exp(-max(decay, 0.0))), LEAST_CHANCE)
 
 
 class _Search:

@@ -260,4 +260,5 @@ def _check_parameters(points: Mapping[str, np.ndarray], priors: Priors) -> None:
     if not points:
         raise InputError("axes: expected at least one parameter, such as flux=np.linspace(0, 0.01, 1000), found none")
     if loose := [name for name in priors.free if name not in points]:
-        raise InputError(f"priors: expected an axis or a fixed value for {', '.join(loose)}; found neither")
+        said = "; priors.replace(name=value) fixes one"
+        raise InputError(f"priors: expected an axis or a fixed value for {', '.join(loose)}; found neither{said}")

@@ -147,7 +147,7 @@ def detection_likelihood(log_likelihood_ratio: float, degrees: int) -> float:
     ratio, half = max(log_likelihood_ratio, 0.0), 0.5 * degrees
     tail = special.gammaincc(half, ratio)
     if tail > 1e-290:
-        return -math.log(tail)
+        return -math.log(tail) + 0.0  # no -0.0
     # The asymptotic series of the incomplete gamma function, good to 1e-6 where Q is as small as this.
     series = 1.0 + (half - 1.0) / ratio * (1.0 + (half - 2.0) / ratio)
     return ratio - (half - 1.0) * math.log(ratio) + math.lgamma(half) - math.log(series)

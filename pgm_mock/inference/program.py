@@ -38,6 +38,12 @@ def kind(tree: Any) -> tuple[Any, ...]:
     return structure, *map(jax.typeof, leaves)
 
 
+def _as_array(leaf: Any) -> Any:
+    """Return a Python number as an array: for JAX it would be of another type, and want another program."""
+    kind_of = jax.typeof(leaf)
+    return np.asarray(leaf, kind_of.dtype) if kind_of.weak_type else leaf
+
+
 def stack(trees: Sequence[Any]) -> Any:
     """Put trees of one kind into one, each leaf with a new first axis."""
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
@@ -86,6 +92,7 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
         arguments: its traced arguments, pytrees of arrays.
         static: its static arguments.
     """
+    arguments = jax.tree.map(_as_array, arguments)
     signature = (program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64)
     if signature not in _compiled and len(_compiled) >= _MOST:
         forget()

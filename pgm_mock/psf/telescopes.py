@@ -158,7 +158,7 @@ class TelescopePSF(NamedTuple):
     @staticmethod
     def _limit(value: float, least: float, most: float) -> str:
         used = min(max(value, least), most)
-        return "" if used == value else f", taken as {used:g}, where what is published ends,"
+        return "" if used == value else f" (taken as {used:g}, where what is published ends)"
 
 
 def telescope_psf(header: "fits.Header | None", wcs: "WCS | None", x: float, y: float) -> TelescopePSF | None:
