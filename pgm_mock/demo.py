@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .counts import PoissonImage
+from .errors import InputError
 from .expected import expected_counts
 from .mockheader import as_mock
 from .observation import Observation
@@ -95,18 +96,39 @@ def example_field(folder: str | os.PathLike[str] | None = None) -> tuple[Observa
     """Return a field to learn from, and the circles of its 26 sources.
 
     Args:
-        folder: where the real files of Abell 1835 are, as `pgm-mock fetch` writes them; None gives the simulated
-            field, which has its sources in the same places.
+        folder: where the real files of Abell 1835 are, as `pgm-mock fetch` writes them; see `real_files`. None gives
+            the simulated field, which has its sources in the same places.
 
     Raises:
-        InputError: the files are not in the folder.
+        InputError: the files are not found.
     """
     if folder is None:
         demo = demo_field()
         return demo.observation, demo.regions
-    image, exposure, *_ = archive_files()[1]
-    field = Observation.read(Path(folder) / image.name, Path(folder) / exposure.name)
+    field = Observation.read(*real_files(folder))
     return field, read_regions(resource("a1835_regions.txt"), field)
+
+
+def real_files(folder: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Return the paths of the real image and exposure map.
+
+    Args:
+        folder: where they are: a path, or a name that is looked for in the working folder and the two above it; then
+            the folder of the environment variable PGM_MOCK_DATA is tried.
+
+    Raises:
+        InputError: they are in none of these places.
+    """
+    image, exposure, *_ = archive_files()[1]
+    above = [Path.cwd(), *Path.cwd().parents[:2]]
+    places = [place / folder for place in above] + [
+        Path(named) for named in (os.environ.get("PGM_MOCK_DATA"),) if named
+    ]
+    for place in places:
+        if (place / image.name).exists() and (place / exposure.name).exists():
+            return place / image.name, place / exposure.name
+    looked = ", ".join(str(place) for place in dict.fromkeys(places))
+    raise InputError(f"{folder}: expected {image.name} and {exposure.name}, found them in none of {looked}")
 
 
 def _mean_counts(field: Observation, regions: list[Region], fluxes: np.ndarray, cluster: Cluster) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""The notebooks run, and the homework's answers are right. Oracle: brute force in NumPy and SciPy.
+"""The notebooks are fresh and run, and the homework's answers are right. Oracle: brute force in NumPy and SciPy.
 
 What executes notebooks takes seconds to import, and is imported where it is used.
 """
 
+import importlib.util
 import json
 import re
 import shutil
@@ -20,62 +21,140 @@ import pytest
 from scipy import special, stats
 
 import pgm_mock
-from pgm_mock import plot
+from pgm_mock import course, plot
 from pgm_mock.cli import main
 from pgm_mock.resources import archive_files
 from tests.conftest import IMAGE, ROOT
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOURCES = sorted((ROOT / "notebooks" / "source").glob("*.py"))
+STEMS = [path.stem for path in SOURCES]
+EXERCISES = {"01_data": 6, "02_model": 7, "03_homework": 7, "04_sampling": 4, "05_calibration": 3, "06_criticism": 3}
 
 
-def execute(path: Path, folder: Path, data: Path | None = None):
-    """Run a notebook in an empty folder, on the real files where their folder is given."""
-    import nbformat
-    from nbclient import NotebookClient
+@pytest.fixture(scope="module")
+def build():
+    """The script that builds the notebooks; what it imports takes seconds."""
+    spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    notebook = nbformat.read(path, as_version=4)
-    if data is not None:
-        first = next(cell for cell in notebook.cells if "DATA = None" in cell.source)
-        first.source = first.source.replace("DATA = None", f"DATA = {str(data)!r}")
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
-    return client.execute()
+
+def committed(kind: str, stem: str) -> dict:
+    return json.loads((ROOT / "notebooks" / kind / f"{stem}.ipynb").read_text())
+
+
+def tagged(cells, tag: str) -> list:
+    return [cell for cell in cells if tag in cell["metadata"].get("tags", [])]
 
 
 def outputs(notebook: dict) -> list[dict]:
     return [output for cell in notebook["cells"] if cell["cell_type"] == "code" for output in cell["outputs"]]
 
 
+def source_of(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_students_notebooks_are_fresh(stem, build):
+    made = build.student(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    there = committed("student", stem)
+    assert [source_of(cell) for cell in there["cells"]] == [cell.source for cell in made.cells]
+    assert [cell["metadata"] for cell in there["cells"]] == [cell.metadata for cell in made.cells]
+    assert outputs(there) == []
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_solutions_are_fresh_and_have_outputs(stem, build):
+    made = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    there = committed("solutions", stem)
+    assert [source_of(cell) for cell in there["cells"]] == [cell.source for cell in made.cells]
+    code = [cell for cell in there["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert any("image/png" in output.get("data", {}) for output in outputs(there))
+    assert not [
+        output for output in outputs(there) if output["output_type"] == "error" or output.get("name") == "stderr"
+    ]
+    text = (ROOT / "notebooks" / "solutions" / f"{stem}.ipynb").read_text()
+    assert not re.search(r"/(home|root|tmp|work)/", text)
+    assert len(text) < 1_000_000
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_students_notebook_has_stubs_and_no_solution(stem):
+    notebook = committed("student", stem)
+    exercises = tagged(notebook["cells"], "exercise")
+    said = [re.findall(r'raise NotImplementedError\("(.+)"\)', source_of(cell)) for cell in exercises]
+    assert all(said)
+    asked = {f"Exercise {int(stem[:2])}.{number}" for number in range(1, EXERCISES[stem] + 1)}
+    assert {stub.split(":")[0] for stubs in said for stub in stubs} == asked
+    words = "".join(source_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    assert asked == set(re.findall(r"\*\*(Exercise \d\.\d)\.\*\*", words))
+    assert "SOLUTION" not in json.dumps(notebook)
+    assert all(source_of(cell) == "*Write your answer here.*" for cell in tagged(notebook["cells"], "answer"))
+
+
+def test_marks_become_stubs_with_their_indentation(build):
+    cell = build.v4.new_code_cell(
+        "def f():\n    ### BEGIN SOLUTION: return one.\n    return 1\n    ### END SOLUTION\nf()"
+    )
+    notebook = build.v4.new_notebook(cells=[cell])
+    assert build.student(notebook).cells[0].source == 'def f():\n    raise NotImplementedError("return one.")\nf()'
+    assert build.solved(notebook).cells[0].source == "def f():\n    return 1\nf()"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_from_top_to_bottom_without_a_warning(path, tmp_path):
-    done = execute(path, tmp_path)
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_solutions_pass_every_check(stem, build, tmp_path):
+    """From top to bottom on the simulated field, without a warning; nothing is left behind."""
+    notebook = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    done = build.executed(notebook, tmp_path)
     assert [
         output for output in outputs(done) if output["output_type"] == "error" or output.get("name") == "stderr"
     ] == []
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_committed_with_outputs_and_without_places(path):
-    notebook = json.loads(path.read_text())
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
-    assert any("image/png" in output.get("data", {}) for output in outputs(notebook))
-    assert "DATA = None" in path.read_text()
-    assert not re.search(r"/(home|root|tmp|work)/", path.read_text())
-    assert path.stat().st_size < 1_000_000
-    for cell in code:
-        source, metadata = "".join(cell["source"]), cell["metadata"]
-        assert "import pgm_mock._" not in source
-        folded = metadata.get("jupyter", {}).get("source_hidden", False)
-        assert folded == source.startswith("# Solution") == ("solution" in metadata.get("tags", []))
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", ["01_data", "02_model", "04_sampling", "06_criticism"])
+def test_the_solutions_pass_on_the_real_sky(stem, build, tmp_path, real_files):
+    """The homework is run by `answers`; the calibration uses no counts."""
+    notebook = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    done = build.executed(notebook, tmp_path, str(Path(real_files[0]).parent))
+    assert not [output for output in outputs(done) if output["output_type"] == "error"]
 
 
-def test_the_table_names_every_notebook_and_what_exists():
-    text = (ROOT / "notebooks" / "README.md").read_text()
-    assert set(re.findall(r"\]\((\d\d_[a-z_]+\.ipynb)\)", text)) == {path.name for path in NOTEBOOKS}
-    for line in text.split("|---|---|---|\n")[1].splitlines():
-        for name in re.findall(r"`([^`]+)`", line.split("|")[3]):
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_exercise_fails_until_it_is_done(stem, build, tmp_path):
+    """The student's notebook as it is handed out: each stub says what is missing, and no check passes."""
+    notebook = build.student(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    done = build.executed(notebook, tmp_path, keep_going=True)
+    for cell in tagged(done.cells, "check"):
+        (error,) = [output for output in cell.outputs if output["output_type"] == "error"]
+        assert error["ename"] in ("NameError", "WrongAnswer", "NotImplementedError", "AttributeError"), error
+    for cell in tagged(done.cells, "exercise"):
+        errors = [output for output in cell.outputs if output["output_type"] == "error"]
+        if errors:  # a stub inside a function is reached by its check
+            assert errors[0]["ename"] == "NotImplementedError"
+            assert errors[0]["evalue"].startswith(f"Exercise {int(stem[:2])}.")
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """The rows of the table under a heading of the course's README."""
+    text = (ROOT / "notebooks" / "README.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_table_names_what_exists():
+    asked = set()
+    for _, where, checker, names in rows_of("From the tutorial's steps to the course"):
+        asked |= set(re.findall(r"\d\.\d", where))
+        for name in re.findall(r"`(check_\w+|describe_source)`", checker):
+            assert callable(getattr(course, name))
+        for name in re.findall(r"`([^`]+)`", names):
             if name.startswith("pgm-mock "):
                 with pytest.raises(SystemExit, match="0"):
                     main([name.split()[1], "--help"])
@@ -85,14 +164,21 @@ def test_the_table_names_every_notebook_and_what_exists():
                 assert name.split(".")[-1] in [*dir(pgm_mock.Observation), "counts", "exposure"]
             else:
                 assert attrgetter(name)(pgm_mock)
+    assert asked == {f"{int(stem[:2])}.{number}" for stem, last in EXERCISES.items() for number in range(1, last + 1)}
+
+
+def test_every_checker_is_called_in_the_course():
+    told = "".join(path.read_text() for path in SOURCES)
+    checkers = {name for name in course.__all__ if name.startswith("check_")}
+    assert checkers == set(re.findall(r"course\.(check_\w+)\(", told))
 
 
 @pytest.fixture(scope="module")
-def answers(real_files, tmp_path_factory):
+def answers(real_files, build, tmp_path_factory):
     """The three answers of the homework, from the notebook run on the real files."""
-    path = next(path for path in NOTEBOOKS if path.stem == "03_homework_grids")
-    done = execute(path, tmp_path_factory.mktemp("homework"), Path(real_files[0]).parent)
-    (cell,) = [cell for cell in done.cells if "answers" in cell.metadata.get("tags", [])]
+    notebook = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / "03_homework.py"))
+    done = build.executed(notebook, tmp_path_factory.mktemp("homework"), str(Path(real_files[0]).parent))
+    (cell,) = tagged(done.cells, "answers")
     return json.loads(cell.outputs[0].text)
 
 
@@ -119,11 +205,18 @@ def agrees(told, x, density):
     np.testing.assert_allclose(told["hdi"], [low, high], atol=2 * step)
 
 
+@pytest.fixture
+def homework(real, answers):
+    """The homework's stamp and source."""
+    x_pos, y_pos = answers["source"]
+    return real.stamp(x_pos, y_pos), x_pos, y_pos
+
+
 @pytest.mark.slow
-def test_forced_photometry_is_brute_forces(real, answers):
-    stamp = real.stamp(271, 216)
-    light = np.outer(fractions(stamp.rows[:, 0], 216, 1.5), fractions(stamp.columns[0], 271, 1.5))
-    flux = np.linspace(0, 0.006, 1000)
+def test_forced_photometry_is_brute_forces(homework, answers):
+    stamp, x_pos, y_pos = homework
+    light = np.outer(fractions(stamp.rows[:, 0], y_pos, 1.5), fractions(stamp.columns[0], x_pos, 1.5))
+    flux = np.linspace(0, answers["top"], 1000)
     exposed = stamp.exposure > 0
     logs = [
         stats.poisson.logpmf(stamp.counts, stamp.exposure * (f * light + answers["background"]))[exposed].sum()
@@ -133,32 +226,33 @@ def test_forced_photometry_is_brute_forces(real, answers):
 
 
 @pytest.mark.slow
-def test_flux_and_width_are_brute_forces(real, answers):
-    stamp = real.stamp(271, 216)
+def test_flux_and_width_are_brute_forces(homework, answers):
+    stamp, x_pos, y_pos = homework
     exposed = stamp.exposure > 0
     counts, exposure = stamp.counts[exposed], stamp.exposure[exposed]
-    flux, widths = np.linspace(0, 0.006, 1000), np.linspace(0.2, 2.6, 1000)[::4]
+    flux, widths = np.linspace(0, answers["top"], 1000)[::5], np.linspace(0.3, 2.4, 85)
     logs = np.empty((len(flux), len(widths)))
     for number, width in enumerate(widths):
-        light = np.outer(fractions(stamp.rows[:, 0], 216, width), fractions(stamp.columns[0], 271, width))[exposed]
+        light = np.outer(fractions(stamp.rows[:, 0], y_pos, width), fractions(stamp.columns[0], x_pos, width))[exposed]
         mean = exposure * (flux[:, None] * light + answers["background"])
         logs[:, number] = stats.norm.logpdf(width, 1.0, 0.3) + (counts * np.log(mean) - mean).sum(axis=1)
     agrees(answers["flux and width"], flux, np.exp(logs - logs.max()).sum(axis=1))
 
 
 @pytest.mark.slow
-def test_all_five_are_brute_forces(real, answers):
+def test_all_five_are_brute_forces(homework, answers):
     """24 million points in NumPy, on the pixels that have counts."""
-    stamp = real.stamp(271, 216)
-    ranges = {"x": (269, 273), "y": (214, 218), "flux": (2e-4, 6e-3), "background": (3e-6, 1.2e-5), "width": (0.5, 3.2)}
-    x, y, flux, background, width = (np.linspace(*ends, 30) for ends in ranges.values())
+    stamp, x_0, y_0 = homework
+    axes = [np.linspace(*answers["ranges"][name], 30) for name in ("x_pos", "y_pos", "flux", "background", "psf_width")]
+    x, y, flux, background, width = axes
     row, column = np.nonzero(stamp.counts)
     counts, exposure = stamp.counts[row, column], stamp.exposure[row, column]
     typical = np.median(stamp.exposure[stamp.exposure > 0])
     log_prior = stats.lognorm.logpdf(flux, 2.0, scale=30 / typical)[:, None] + stats.lognorm.logpdf(
         background, 1.5, scale=0.1 / typical
     )
-    marginal = np.zeros(30)
+    best = -np.inf
+    marginals = []
     for w in width:
         columns, rows = [fractions(stamp.columns[0], c, w) for c in x], [fractions(stamp.rows[:, 0], c, w) for c in y]
         for x_pos, across in zip(x, columns, strict=True):
@@ -167,11 +261,12 @@ def test_all_five_are_brute_forces(real, answers):
                 light = exposure * down[row] * across[column]
                 mean = flux[:, None, None] * light + background[:, None] * exposure
                 log = (np.log(mean) @ counts) - total + log_prior
-                log += stats.norm.logpdf(x_pos, 271, 2) + stats.norm.logpdf(y_pos, 216, 2)
+                log += stats.norm.logpdf(x_pos, x_0, 2) + stats.norm.logpdf(y_pos, y_0, 2)
                 log += stats.lognorm.logpdf(w, 0.5, scale=1.5)
-                marginal += np.exp(log + 200).sum(axis=1)  # the peak is near -200, up to a constant
+                marginals.append(special.logsumexp(log, axis=1))
+                best = max(best, marginals[-1].max())
+    marginal = np.exp(np.array(marginals) - best).sum(axis=0)
     assert np.isfinite(marginal).all()
-    assert marginal.max() > 0
     agrees(answers["all five"], flux, marginal)
 
 

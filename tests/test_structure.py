@@ -25,7 +25,7 @@ LEVELS = [
     {"mock", "inference", "fieldmock", "mockheader"},
     {"calibration", "checks", "predictive"},
     {"summary", "graph", "plot", "play", "demo", "download"},
-    {"catalogue"},
+    {"catalogue", "course"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
@@ -106,12 +106,14 @@ def test_every_module_has_a_docstring():
 
 
 def test_no_assert_and_no_catch_all_in_the_package():
+    """But where a student's function is called, which can fail in any way."""
     for module in MODULES:
+        students = module.parts[-2:] == ("course", "answers.py")
         for node in ast.walk(ast.parse(module.read_text())):
             assert not isinstance(node, ast.Assert), module
             if isinstance(node, ast.ExceptHandler):
                 assert node.type is not None, module
-                assert getattr(node.type, "id", "") not in ("Exception", "BaseException"), module
+                assert getattr(node.type, "id", "") not in ("Exception", "BaseException") or students, module
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "data/README.md"])
