@@ -390,7 +390,7 @@ def test_a_catalogue_goes_on_and_says_so(sky_files, tmp_path, capsys):
         (
             "catalog",
             "pgm_mock.catalogue.catalog",
-            "finished chunks of 32 sources are kept in {out}; the same command goes",
+            "0 finished chunks of 32 sources are kept in {out}; the same command goes",
         ),
         ("fit", "pgm_mock.inference.fit", "0 of 2 sources are in {out}"),
     ],

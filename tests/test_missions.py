@@ -158,7 +158,8 @@ def test_a_command_says_which_psf_it_takes(mission, tmp_path, capsys):
 
 
 def test_an_unknown_telescope_gets_a_gaussian_and_a_word_about_it(tmp_path, capsys):
-    mission = MISSIONS[0]._replace(image={"TELESCOP": "Einstein", "INSTRUME": "IPC"})
+    camera = {"TELESCOP": "Einstein", "INSTRUME": "IPC"}
+    mission = MISSIONS[0]._replace(image=camera, exposure=MISSIONS[0].exposure | camera)
     image, exposure, x, y, _ = write(tmp_path, mission, seed=3)
     arguments = ["mock", str(image), str(exposure), "--x", str(x), "--y", str(y), "--n", "1", "--half-size", "10"]
     assert main([*arguments, "--out", str(tmp_path / "mocks.fits")]) == 0

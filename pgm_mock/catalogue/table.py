@@ -151,7 +151,8 @@ COLUMNS = [
     Column(
         "P_VALUE",
         "",
-        "posterior predictive p-value of the stamp, calibrated, over all statistics",
+        "posterior predictive p-value of the stamp: the smallest of its statistics' calibrated ones, times their "
+        "number, at most 1; a stamp is flagged below 0.01",
         "stat.probability",
     ),
     Column("FDR", "", "false discovery rate among the sources with a p-value up to this one's", "stat.probability"),

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -56,7 +57,8 @@ def run(options: Namespace) -> int:
             say=progress,
         )
     except KeyboardInterrupt as stop:
-        kept = f"finished chunks of {options.chunk} sources are kept in {options.out}"
+        number = len(list((Path(options.out) / "chunks").glob("*.npz")))
+        kept = f"{number} finished chunks of {options.chunk} sources are kept in {options.out}"
         raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from stop
     flags = np.asarray(table["FLAG"])
     lines = [
