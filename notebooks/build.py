@@ -18,6 +18,7 @@ with the tag "solution" is left out.
 
 import argparse
 import copy
+import json
 import re
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def student(notebook: NotebookNode) -> NotebookNode:
         if "answer" in cell.metadata.get("tags", []):
             cell.source = "*Write your answer here.*"
         cell.source = _SOLUTION.sub(
-            lambda found: f'{found[1]}raise NotImplementedError("{found[2].strip()}")', cell.source
+            lambda found: f"{found[1]}raise NotImplementedError({json.dumps(found[2].strip())})", cell.source
         )
     return made
 

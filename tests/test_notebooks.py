@@ -92,6 +92,8 @@ def test_a_students_notebook_has_stubs_and_no_solution(stem):
     words = "".join(source_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
     assert asked == set(re.findall(r"\*\*(Exercise \d\.\d)\.\*\*", words))
     assert "SOLUTION" not in json.dumps(notebook)
+    for cell in exercises:
+        compile(source_of(cell), stem, "exec")
     assert all(source_of(cell) == "*Write your answer here.*" for cell in tagged(notebook["cells"], "answer"))
 
 

@@ -60,7 +60,7 @@ small_im, small_ex, small_x, small_y = stamp.counts, stamp.exposure, stamp.x, st
 # nothing left to chance), *observed*.
 
 # %% tags=["exercise"]
-### BEGIN SOLUTION: Exercise 2.1: write all eight nodes, for example {"t": ("constant", []), ...}, and the plate.
+### BEGIN SOLUTION: Exercise 2.1: write all eight nodes, for example {'t': ('constant', []), ...}, and the plate.
 nodes = {
     "x_pos": ("stochastic", []),
     "y_pos": ("stochastic", []),
