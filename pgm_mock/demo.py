@@ -120,10 +120,9 @@ def real_files(folder: str | os.PathLike[str]) -> tuple[Path, Path]:
         InputError: they are in none of these places.
     """
     image, exposure, *_ = archive_files()[1]
-    above = [Path.cwd(), *Path.cwd().parents[:2]]
-    places = [place / folder for place in above] + [
-        Path(named) for named in (os.environ.get("PGM_MOCK_DATA"),) if named
-    ]
+    places = [above / folder for above in (Path.cwd(), *Path.cwd().parents[:2])]
+    if named := os.environ.get("PGM_MOCK_DATA"):
+        places.append(Path(named))
     for place in places:
         if (place / image.name).exists() and (place / exposure.name).exists():
             return place / image.name, place / exposure.name

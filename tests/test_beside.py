@@ -12,7 +12,6 @@ from pgm_mock.inference.falsealarm import LEAST_CHANCE, _tail
 from pgm_mock.summary import _chance
 
 PARAMETERS = {"x_pos": 21.0, "y_pos": 21.0, "psf_width": 1.5, "flux": 3e-3}
-RAMP = np.arange(1.0, 42.0)
 
 
 def light(x, y, width=1.5):

@@ -299,7 +299,5 @@ def test_pictures_have_one_panel_for_each_pair(two):
 
 
 def test_a_density_is_asked_of_a_grid():
-    import xarray
-
     with pytest.raises(InputError, match="expected what grid_posterior or marginal gave, found a DataTree"):
         hdi(xarray.DataTree(), "flux")

@@ -40,6 +40,12 @@ def build():
     return module
 
 
+@pytest.fixture
+def written(stem, build):
+    """The notebook as it is written, of which both builds are made."""
+    return build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py")
+
+
 def committed(kind: str, stem: str) -> dict:
     return json.loads((ROOT / "notebooks" / kind / f"{stem}.ipynb").read_text())
 
@@ -52,13 +58,18 @@ def outputs(notebook: dict) -> list[dict]:
     return [output for cell in notebook["cells"] if cell["cell_type"] == "code" for output in cell["outputs"]]
 
 
+def complaints(notebook: dict) -> list[dict]:
+    """Errors, and what was written to stderr."""
+    return [each for each in outputs(notebook) if each["output_type"] == "error" or each.get("name") == "stderr"]
+
+
 def source_of(cell: dict) -> str:
     return "".join(cell["source"])
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_the_students_notebooks_are_fresh(stem, build):
-    made = build.student(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+def test_the_students_notebooks_are_fresh(stem, build, written):
+    made = build.student(written)
     there = committed("student", stem)
     assert [source_of(cell) for cell in there["cells"]] == [cell.source for cell in made.cells]
     assert [cell["metadata"] for cell in there["cells"]] == [cell.metadata for cell in made.cells]
@@ -66,16 +77,14 @@ def test_the_students_notebooks_are_fresh(stem, build):
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_the_solutions_are_fresh_and_have_outputs(stem, build):
-    made = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+def test_the_solutions_are_fresh_and_have_outputs(stem, build, written):
+    made = build.solved(written)
     there = committed("solutions", stem)
     assert [source_of(cell) for cell in there["cells"]] == [cell.source for cell in made.cells]
     code = [cell for cell in there["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert any("image/png" in output.get("data", {}) for output in outputs(there))
-    assert not [
-        output for output in outputs(there) if output["output_type"] == "error" or output.get("name") == "stderr"
-    ]
+    assert complaints(there) == []
     text = (ROOT / "notebooks" / "solutions" / f"{stem}.ipynb").read_text()
     assert not re.search(r"/(home|root|tmp|work)/", text)
     assert len(text) < 1_000_000
@@ -108,30 +117,28 @@ def test_marks_become_stubs_with_their_indentation(build):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
-def test_the_solutions_pass_every_check(stem, build, tmp_path):
+def test_the_solutions_pass_every_check(build, written, tmp_path):
     """From top to bottom on the simulated field, without a warning; nothing is left behind."""
-    notebook = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    notebook = build.solved(written)
     done = build.executed(notebook, tmp_path)
-    assert [
-        output for output in outputs(done) if output["output_type"] == "error" or output.get("name") == "stderr"
-    ] == []
+    assert complaints(done) == []
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", ["01_data", "02_model", "04_sampling", "06_criticism"])
-def test_the_solutions_pass_on_the_real_sky(stem, build, tmp_path, real_files):
+def test_the_solutions_pass_on_the_real_sky(build, written, tmp_path, real_files):
     """The homework is run by `answers`; the calibration uses no counts."""
-    notebook = build.solved(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    notebook = build.solved(written)
     done = build.executed(notebook, tmp_path, str(Path(real_files[0]).parent))
     assert not [output for output in outputs(done) if output["output_type"] == "error"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
-def test_every_exercise_fails_until_it_is_done(stem, build, tmp_path):
+def test_every_exercise_fails_until_it_is_done(build, written, stem, tmp_path):
     """The student's notebook as it is handed out: each stub says what is missing, and no check passes."""
-    notebook = build.student(build.notebook_of(ROOT / "notebooks" / "source" / f"{stem}.py"))
+    notebook = build.student(written)
     done = build.executed(notebook, tmp_path, keep_going=True)
     for cell in tagged(done.cells, "check"):
         (error,) = [output for output in cell.outputs if output["output_type"] == "error"]

@@ -3,10 +3,9 @@
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
 
-from ..psf import PSF
+from ..psf import light_in_pixels
 from .fields import Field
 
 if TYPE_CHECKING:
@@ -84,17 +83,12 @@ def surroundings(source: "Source", row: dict[str, Any]) -> dict[str, float]:
             found[f"OFFSET{end}"] = float(np.hypot(*(offset if scale is None else scale @ offset)))
     if source.stamp is not None:
         width = float(row.get("PSF_WIDTH", source.psf.typical_width))
-        light = np.asarray(_light(source.psf, source.stamp.columns, source.stamp.rows, x, y, width), float)
+        light = np.asarray(light_in_pixels(source.psf, source.stamp.columns, source.stamp.rows, x, y, width), float)
         exposure, total = source.stamp.exposure, float(light.sum())
         if total > 0:
             found["EXP"] = float((light * exposure).sum()) / total
             found["MASKFRAC"] = float(light[exposure > 0].sum()) / total
     return {name: value for name, value in found.items() if math.isfinite(value)}
-
-
-@jax.jit
-def _light(psf: PSF, columns: np.ndarray, rows: np.ndarray, x: float, y: float, width: float) -> jax.Array:
-    return psf.pixel_fraction(columns, rows, x, y, width)
 
 
 def iau_names(ra: np.ndarray, dec: np.ndarray, prefix: str = "PGM") -> list[str]:

@@ -19,7 +19,7 @@ from .fingerprint import MODEL_CHECKSUM
 from .measure import Measured
 from .sources import Source, Sources
 
-_MANIFEST = "catalog.json"
+_MANIFEST, _CHUNKS = "catalog.json", "chunks"
 
 
 class Store:
@@ -36,7 +36,7 @@ class Store:
             InputError: the folder cannot be written to, or holds a catalogue of something else.
         """
         self.folder = output_folder(folder)
-        self.chunks = output_folder(self.folder / "chunks")
+        self.chunks = output_folder(self.folder / _CHUNKS)
         self.sources = sources
         self.chunk_size = chunk_size
         self.numbers = [range(n, min(n + chunk_size, len(sources))) for n in range(0, len(sources), chunk_size)]
@@ -141,6 +141,11 @@ class Store:
 
     def _identity_of(self, chunk: int) -> str:
         return f"chunk {chunk} of {self.identity}"
+
+
+def finished_chunks(folder: str | Path) -> int:
+    """How many chunks a folder has, of whatever run."""
+    return len(list((Path(folder) / _CHUNKS).glob("[0-9]*.npz")))
 
 
 def _differences(known: Any, wanted: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +16,7 @@ def run(options: Namespace) -> int:
     start_jax(options)
     use_files_only()
     from ..catalogue import Field, catalog, read_fields
+    from ..catalogue.store import finished_chunks
 
     if options.exposure is None:
         if options.regions is not None:
@@ -57,8 +57,7 @@ def run(options: Namespace) -> int:
             say=progress,
         )
     except KeyboardInterrupt as stop:
-        number = len(list((Path(options.out) / "chunks").glob("*.npz")))
-        kept = f"{number} finished chunks of {options.chunk} sources are kept in {options.out}"
+        kept = f"{finished_chunks(options.out)} finished chunks of {options.chunk} sources are kept in {options.out}"
         raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from stop
     flags = np.asarray(table["FLAG"])
     lines = [

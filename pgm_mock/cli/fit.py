@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -109,6 +109,7 @@ def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple
     from ..checks import prior_predictive_check
     from ..inference import fit
     from ..inference.doubts import outside_circle
+    from ..plot.images import mean_image
 
     if source.stamp is None or source.priors is None:
         raise InputError(source.reason)
@@ -119,22 +120,22 @@ def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple
         priors = given if given.neighbours else given.replace(**others)
         prior_predictive_check(stamp, priors, num_samples=200, psf=psf)
     posterior = fit(stamp, priors, method=options.method, psf=psf, false_alarm=True, seed=options.seed)
-    x, y = (np.ravel(posterior["posterior"].to_dataset()[axis].values) for axis in ("x_pos", "y_pos"))
-    notes = outside_circle(x, y, (source.x, source.y), source.radius), *_of_the_stamp(stamp, posterior, psf)
+    drawn = flat_draws(posterior)
+    outside = outside_circle(drawn["x_pos"], drawn["y_pos"], (source.x, source.y), source.radius)
+    notes = outside, *_of_the_stamp(stamp, drawn, mean_image(stamp, posterior, psf), psf)
     posterior.attrs["notes"] = "; ".join(note for note in (*notes, posterior.attrs["notes"]) if note)
     _write(folder, name, stamp, posterior, psf)
     return summarise(posterior), priors.neighbours
 
 
-def _of_the_stamp(stamp: Observation, posterior: "xarray.DataTree", psf: PSF) -> tuple[str, str]:
+def _of_the_stamp(stamp: Observation, drawn: Mapping[str, np.ndarray], mean: np.ndarray, psf: PSF) -> tuple[str, str]:
     """Say that most of the light falls where nothing is exposed, and where the model lacks a source."""
     from ..inference.beside import LEAST_LIGHT, another_source, light_held
-    from ..plot.images import mean_image
 
-    middle = {name: float(np.median(draws)) for name, draws in flat_draws(posterior).items() if draws.ndim == 1}
+    middle = {name: float(np.median(draws)) for name, draws in drawn.items() if draws.ndim == 1}
     held = light_held(stamp, psf, middle)
     lost = f"only {held:.0%} of the source's light falls on exposed pixels" if held < LEAST_LIGHT else ""
-    return lost, another_source(stamp, mean_image(stamp, posterior, psf), psf, middle)
+    return lost, another_source(stamp, mean, psf, middle)
 
 
 def _line(options: Namespace, source: "Source", summary: FitSummary, others: int) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..demo import BACKGROUND, PSF_WIDTH, demo_field, real_files
+from ..demo import BACKGROUND, PSF_WIDTH, Demo, demo_field, real_files
 from ..resources import resource
 
 
@@ -50,9 +50,14 @@ def truth(n: int, files: Files) -> dict[str, float] | None:
     """
     if files.real:
         return None
-    demo = demo_field()
+    demo = _demo()
     place = {"x_pos": demo.regions[n].x, "y_pos": demo.regions[n].y}
     return place | {"flux": float(demo.fluxes[n]), "background": BACKGROUND, "psf_width": PSF_WIDTH}
+
+
+@cache
+def _demo() -> Demo:
+    return demo_field()
 
 
 @cache
@@ -60,5 +65,5 @@ def _simulated() -> tuple[Path, Path]:
     folder = Path(tempfile.mkdtemp(prefix="pgm_mock_course_"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     image, exposure = folder / "simulated_image.fits", folder / "simulated_exposure.fits"
-    demo_field().observation.write(image, exposure)
+    _demo().observation.write(image, exposure)
     return image, exposure

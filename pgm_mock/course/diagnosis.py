@@ -36,7 +36,7 @@ def _wrong(scene: Scene) -> Iterator[tuple[str, np.ndarray]]:
     exposure, x, y, pars = scene
     flux, background, width = pars["flux"], pars["background"], pars["psf_width"]
     share = light(x, y, pars)
-    yield "your x and y are swapped.", expected(scene.but(x_pos=pars["y_pos"], y_pos=pars["x_pos"]))
+    yield "your x and y are swapped.", expected(scene.swapped())
     across, up = (stats.norm.pdf(ramp, pars[name], width) for ramp, name in ((x, "x_pos"), (y, "y_pos")))
     at_centres = (
         "the PSF is taken at the centres of the pixels; it should be integrated over each pixel, from one edge to the"

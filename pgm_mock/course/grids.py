@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from .answers import WrongAnswer, array_of, called, need, number_of, right
-from .reference import NAMES, Scene, expected, light, log_likelihood, log_likelihoods, scenes
+from .reference import NAMES, Scene, expected, log_likelihood, log_likelihoods, scenes
 
 _SEED = 20
 
@@ -70,9 +70,6 @@ def _wrong(counts: np.ndarray, trials: list[Scene], truth: np.ndarray) -> list[t
     def of(mean: Callable[[Scene], np.ndarray]) -> np.ndarray:
         return each(lambda trial: log_likelihood(counts, mean(trial)))
 
-    def swapped(s: Scene) -> np.ndarray:
-        return expected(s.but(x_pos=s.parameters["y_pos"], y_pos=s.parameters["x_pos"]))
-
     def flat(s: Scene) -> np.ndarray:
         return expected(s._replace(exposure=np.ones_like(s.exposure)))
 
@@ -91,7 +88,7 @@ def _wrong(counts: np.ndarray, trials: list[Scene], truth: np.ndarray) -> list[t
     return [
         ("the exposure is missing: mu is t (F P + b).", of(flat)),
         ("all pixels have the same exposure; each should have its own.", of(one_exposure)),
-        ("your x and y are swapped.", of(swapped)),
+        ("your x and y are swapped.", of(lambda s: expected(s.swapped()))),
         ("the term -mu of the Poisson distribution is missing.", each(logs_alone)),
         ("this is a chi-square: with few counts a pixel, use the Poisson distribution itself.", each(chi_square)),
         ("its sign is wrong.", -truth),
@@ -124,12 +121,12 @@ def check_posterior(
     _check_density(density, float(np.sum(density) * (flux[1] - flux[0])))
     counts, exposure, x, y = data
     scene = Scene(exposure, x, y, fixed)
-    truth = _normalised(log_likelihoods(counts, scene, flux))
-    truth /= flux[1] - flux[0]
+    logs = log_likelihoods(counts, scene, flux)
+    truth = _normalised(logs) / (flux[1] - flux[0])
     if np.abs(density - truth).max() < 0.01 * truth.max():
         right(f"it integrates to 1 and is highest at {flux[np.argmax(density)]:.3g} ct / s.")
         return
-    for said, other in _wrong_posteriors(flux, counts, scene):
+    for said, other in _wrong_posteriors(flux, logs, counts, scene):
         need(np.abs(density - other).max() > 0.02 * other.max(), f"the posterior: {said}")
     raise WrongAnswer(
         "the posterior is not proportional to exp(ln L): subtract the largest ln L before exp, or it becomes 0; the "
@@ -153,34 +150,21 @@ def _normalised(logs: np.ndarray) -> np.ndarray:
     return density / density.sum()
 
 
-def _wrong_posteriors(flux: np.ndarray, counts: np.ndarray, scene: Scene) -> list[tuple[str, np.ndarray]]:
-    exposure, x, y, fixed = scene
-
-    def of(mean: Callable[[float], np.ndarray], power: float = 1.0) -> np.ndarray:
-        logs = np.array([log_likelihood(counts, mean(f)) for f in flux])
-        return _normalised(power * logs) / (flux[1] - flux[0])
-
-    def right_mean(f: float) -> np.ndarray:
-        return expected(scene.but(flux=f))
-
-    share = light(x, y, fixed)
-    logs = np.array([log_likelihood(counts, right_mean(f)) for f in flux])
+def _wrong_posteriors(
+    flux: np.ndarray, logs: np.ndarray, counts: np.ndarray, scene: Scene
+) -> list[tuple[str, np.ndarray]]:
+    exposure = scene.exposure
+    unexposed = scene._replace(exposure=np.where(exposure > 0, 1.0, 0.0))
+    alike = scene._replace(exposure=np.full_like(exposure, exposure.mean()))
     with np.errstate(divide="ignore"):
-        falling = _normalised(np.where(flux > 0, logs - np.log(np.maximum(flux, 1e-300)), -np.inf)) / (
-            flux[1] - flux[0]
-        )
-    return [
-        (
-            "the exposure is missing: mu is t (F P + b).",
-            of(lambda f: np.where(exposure > 0, f * share + fixed["background"], 0)),
-        ),
-        (
-            "the same exposure was used in all pixels.",
-            of(lambda f: exposure.mean() * (f * share + fixed["background"])),
-        ),
-        ("it has the prior 1 / flux; a flat one was asked for.", falling),
-        ("exp(ln L / 2) in place of exp(ln L).", of(right_mean, 0.5)),
+        falling = logs - np.log(flux)
+    wrong = [
+        ("the exposure is missing: mu is t (F P + b).", log_likelihoods(counts, unexposed, flux)),
+        ("the same exposure was used in all pixels.", log_likelihoods(counts, alike, flux)),
+        ("it has the prior 1 / flux; a flat one was asked for.", np.where(flux > 0, falling, -np.inf)),
+        ("exp(ln L / 2) in place of exp(ln L).", logs / 2),
     ]
+    return [(said, _normalised(values) / (flux[1] - flux[0])) for said, values in wrong]
 
 
 def check_hdi(mode: Callable[..., float], hdi: Callable[..., Any]) -> None:

@@ -189,8 +189,10 @@ def check_model(model: Callable[..., Any], stamp: Observation, priors: Priors) -
     import jax
     from numpyro import handlers
 
+    from ..mock import draw_parameters
+
     need(callable(model), "model should be a function.")
-    points = [priors_draw(priors, seed) for seed in range(4)]
+    points = [draw_parameters(priors, seed=seed) for seed in range(4)]
     totals = []
     for point in points:
         held = handlers.trace(handlers.substitute(handlers.seed(model, jax.random.key(0)), data=point))
@@ -220,10 +222,3 @@ def check_model(model: Callable[..., Any], stamp: Observation, priors: Priors) -
     theirs, ours = np.array(totals).T
     need(np.allclose(theirs - theirs[0], ours - ours[0], rtol=1e-4, atol=0.1), "the counts are not Poisson about mu.")
     right("priors, expected counts and likelihood are those of the package's model.")
-
-
-def priors_draw(priors: Priors, seed: int) -> dict[str, float]:
-    """A draw of all parameters from the priors."""
-    from ..mock import draw_parameters
-
-    return {name: float(value) for name, value in draw_parameters(priors, seed=seed).items()}

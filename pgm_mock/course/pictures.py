@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plot.axes import extent
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -34,8 +36,7 @@ def show(
 
     if ax is None:
         _, ax = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
-    extent = (x.min() - 0.5, x.max() + 0.5, y.min() - 0.5, y.max() + 0.5)
-    shown = ax.imshow(image, origin="lower", extent=extent, **{"cmap": "viridis", **options})
+    shown = ax.imshow(image, origin="lower", extent=extent(x, y), **{"cmap": "viridis", **options})
     ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.85)
     ax.set(title=title, xlabel="x [pixel]", ylabel="y [pixel]")
     return ax

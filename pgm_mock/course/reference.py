@@ -22,6 +22,10 @@ class Scene(NamedTuple):
         """The scene with some parameters changed."""
         return self._replace(parameters={**self.parameters, **changed})
 
+    def swapped(self) -> "Scene":
+        """The scene with the source's x and y exchanged."""
+        return self.but(x_pos=self.parameters["y_pos"], y_pos=self.parameters["x_pos"])
+
 
 def profile(ramp: np.ndarray, centre: float, width: float) -> np.ndarray:
     """The share of a Gaussian's light between the two edges of each pixel of a ramp."""

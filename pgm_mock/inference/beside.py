@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..expected import with_slope
 from ..observation import Observation
-from ..psf import PSF
+from ..psf import PSF, light_in_pixels
 from .program import call
 from .search import likelihood_ratio_maps
 from .unconstrained import Data
@@ -53,15 +53,10 @@ def light_held(stamp: Observation, psf: PSF, parameters: Mapping[str, float]) ->
     """Return the share of a source's light that falls on the stamp's exposed pixels."""
     shape = with_slope(psf, parameters.get("psf_slope"))
     place = (parameters[name] for name in ("x_pos", "y_pos", "psf_width"))
-    light = np.asarray(call(_light, shape, stamp.columns, stamp.rows, *place))
+    light = np.asarray(call(light_in_pixels, shape, stamp.columns, stamp.rows, *place))
     return float(light[stamp.exposure > 0].sum())
 
 
 @jax.jit
 def _maps(data: Data, mean: Array, psf: PSF, widths: Array) -> tuple[Array, Array]:
     return likelihood_ratio_maps(data, mean, psf, widths, (1,))
-
-
-@jax.jit
-def _light(psf: PSF, x: Array, y: Array, x_pos: Array, y_pos: Array, width: Array) -> Array:
-    return psf.pixel_fraction(x, y, x_pos, y_pos, width)

@@ -13,16 +13,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpyro.distributions import constraints
 
 from ..expected import with_slope
 from ..model import EXPECTED
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF
+from ..psf import PSF, light_in_pixels
 from ..random import source_generator
 from .limits import detection_likelihood
 from .methods import Plan
@@ -178,11 +177,6 @@ def _light_of_places(
     ny, nx = stamp.shape
     column, row = (np.floor(each + 0.5) for each in (x, y))
     around = np.arange(1.0 - nx, nx)[None, :], np.arange(1.0 - ny, ny)[:, None]
-    light = np.asarray(call(_pixel_fraction, *around, float(x[0] - column[0]), float(y[0] - row[0]), psf, width))
+    light = np.asarray(call(light_in_pixels, psf, *around, float(x[0] - column[0]), float(y[0] - row[0]), width))
     left, low = nx - 1 - (column - stamp.origin[0]).astype(int), ny - 1 - (row - stamp.origin[1]).astype(int)
     return np.stack([light[b : b + ny, a : a + nx] for a, b in zip(left, low, strict=True)])
-
-
-@jax.jit
-def _pixel_fraction(x: Array, y: Array, x_pos: Array, y_pos: Array, psf: PSF, width: Array) -> Array:
-    return psf.pixel_fraction(x, y, x_pos, y_pos, width)

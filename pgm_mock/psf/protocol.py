@@ -8,6 +8,7 @@ a list of photons never makes an image.
 
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
@@ -105,3 +106,16 @@ class SumOfProducts:
     ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
         """Return the k profiles in the columns x and in the rows y."""
         raise NotImplementedError
+
+
+@jax.jit
+def light_in_pixels(
+    psf: PSF,
+    x: Num[ArrayLike, "#ny nx"],
+    y: Num[ArrayLike, "ny #nx"],
+    x_pos: Num[ArrayLike, ""],
+    y_pos: Num[ArrayLike, ""],
+    width: Num[ArrayLike, ""],
+) -> Float[Array, "ny nx"]:
+    """Return a PSF's `pixel_fraction`, compiled: for callers that are not themselves a compiled program."""
+    return psf.pixel_fraction(x, y, x_pos, y_pos, width)

@@ -22,15 +22,15 @@ from scipy import stats
 from pgm_mock import Observation, Priors, fit
 from pgm_mock.catalogue import Field
 from pgm_mock.catalogue.sources import Settings, Source, sources_of
+from pgm_mock.demo import real_files
 from pgm_mock.regions import Region, read_regions
+from pgm_mock.resources import resource
 
 from ..reference.evidence import Scene, log_evidence
 from .store import Store
 
 SIZE, MIDDLE, EXPOSURE, BACKGROUND, COUNTS, WIDTH, LEVEL = 41, 21.0, 1e4, 0.1, 12.0, 1.5, 0.95
 SETTINGS = {"neighbour at 4 pixels": [4.0], "neighbour at 6 pixels": [6.0], "no neighbour": []}
-IMAGE, EXPOSURE_MAP = "P0098010101M2U009IMAGE_3000.FTZ", "P0098010101M2U009EXPMAP3000.FTZ"
-REGIONS = Path(__file__).parents[2] / "data" / "a1835_regions.txt"
 SEEDS, DRAWS = 5, 1_000_000
 
 
@@ -48,8 +48,8 @@ def limit(setting: str, seed: int) -> dict[str, Any]:
 
 def crowded_sources(folder: Path) -> Iterator[tuple[Source, list[Region]]]:
     """Give the catalogue's sources with neighbours; the regions are its own and then the neighbours'."""
-    field = Observation.read(folder / IMAGE, folder / EXPOSURE_MAP, min_exposure=0.25)
-    regions = read_regions(REGIONS, field)
+    field = Observation.read(*real_files(folder), min_exposure=0.25)
+    regions = read_regions(resource("a1835_regions.txt"), field)
     for source in sources_of([Field(field, regions)], Settings()):
         if source.stamp is not None and source.priors is not None and source.priors.neighbours:
             places = np.transpose(
