@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .calibration import calibrate
     from .catalogue import Field, catalog
     from .checks import Check, PriorCheck, posterior_predictive_check, prior_predictive_check
+    from .compilecache import keep_compiled
     from .demo import demo_observation, example_field
     from .errors import DataWarning, InputError
     from .expected import expected_counts
@@ -35,11 +36,37 @@ if TYPE_CHECKING:
     from .plot import compare_real_and_simulated
     from .predictive import compute_log_likelihood, sample_posterior_predictive
     from .priors import Priors
-    from .psf import PSF, GaussianPSF, ImagePSF, KingPSF, MoffatPSF, elongated, epic_psf, telescope_psf
+    from .psf import PSF, GaussianPSF, ImagePSF, KingPSF, MoffatPSF, elongated, epic_psf, register_psf, telescope_psf
     from .regions import Region, read_regions
+    from .scene import (
+        BackgroundMap,
+        Beta,
+        Component,
+        Counts,
+        Level,
+        Parameter,
+        PointSource,
+        PointSources,
+        Products,
+        Scene,
+        Sky,
+        register_component,
+    )
     from .summary import FitSummary, summarise
 
 _WHERE = {
+    "BackgroundMap": "scene",
+    "Beta": "scene",
+    "Component": "scene",
+    "Counts": "scene",
+    "Level": "scene",
+    "Parameter": "scene",
+    "PointSource": "scene",
+    "PointSources": "scene",
+    "Products": "scene",
+    "Scene": "scene",
+    "Sky": "scene",
+    "register_component": "scene",
     "BetaModel": "fieldmock",
     "Check": "checks",
     "DataWarning": "errors",
@@ -78,6 +105,7 @@ _WHERE = {
     "grid_posterior": "inference",
     "hdi": "inference",
     "iter_fits": "inference",
+    "keep_compiled": "compilecache",
     "marginal": "inference",
     "mock_field": "fieldmock",
     "mode": "inference",
@@ -88,6 +116,7 @@ _WHERE = {
     "prior_predictive": "mock",
     "prior_predictive_check": "checks",
     "read_regions": "regions",
+    "register_psf": "psf",
     "sample_posterior_predictive": "predictive",
     "stamp_model": "model",
     "summarise": "summary",
@@ -95,8 +124,12 @@ _WHERE = {
 
 __all__ = [
     "PSF",
+    "BackgroundMap",
+    "Beta",
     "BetaModel",
     "Check",
+    "Component",
+    "Counts",
     "DataWarning",
     "Field",
     "FieldSource",
@@ -105,12 +138,19 @@ __all__ = [
     "ImagePSF",
     "InputError",
     "KingPSF",
+    "Level",
     "ModelGraph",
     "MoffatPSF",
     "Observation",
+    "Parameter",
+    "PointSource",
+    "PointSources",
     "PriorCheck",
     "Priors",
+    "Products",
     "Region",
+    "Scene",
+    "Sky",
     "StampPosterior",
     "as_mock",
     "best_fit",
@@ -131,6 +171,7 @@ __all__ = [
     "grid_posterior",
     "hdi",
     "iter_fits",
+    "keep_compiled",
     "marginal",
     "mock_field",
     "mode",
@@ -141,6 +182,8 @@ __all__ = [
     "prior_predictive",
     "prior_predictive_check",
     "read_regions",
+    "register_component",
+    "register_psf",
     "sample_posterior_predictive",
     "stamp_model",
     "summarise",

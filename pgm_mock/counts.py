@@ -1,6 +1,6 @@
 """The Poisson image: the sampling distribution of the counts."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Num
 from numpyro.distributions import constraints
 
-from .expected import Factors
 from .poisson import poisson
+from .scene import Light
 
 _TOGETHER = 8
 """Photons whose means are multiplied before a logarithm is taken: 8 factors of 1e-38 to 1e38 stay inside float64."""
@@ -98,13 +98,13 @@ class PoissonImage(dist.Distribution):
         "exposed": constraints.independent(constraints.boolean, 2),
     }
     support = constraints.independent(constraints.nonnegative_integer, 2)
-    pytree_data_fields = ("mean_counts", "exposed", "source")
+    pytree_data_fields = ("mean_counts", "exposed", "light")
 
     def __init__(
         self,
         mean_counts: Float[Array, "*batch ny nx"],
         exposed: Bool[Array, "ny nx"],
-        source: Factors | None = None,
+        light: Light | None = None,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -113,10 +113,10 @@ class PoissonImage(dist.Distribution):
         Args:
             mean_counts: mu, shape (..., ny, nx) [count / pixel].
             exposed: t > 0, shape (ny, nx).
-            source: the same mean in factors, where the PSF has them; used for a `PhotonList` or `PixelList`.
+            light: what the mean is made of; used for a `PhotonList` or `PixelList`, with no image made.
             validate_args: NumPyro's switch for checking values.
         """
-        self.mean_counts, self.exposed, self.source = mean_counts, exposed, source
+        self.mean_counts, self.exposed, self.light = mean_counts, exposed, light
         shape = jnp.shape(mean_counts)
         super().__init__(batch_shape=shape[:-2], event_shape=shape[-2:], validate_args=validate_args)
 
@@ -149,38 +149,43 @@ class PoissonImage(dist.Distribution):
 
         \[ \sum_i \ln \mu_{k(i)} - \sum_k \mu_k - \sum_k \ln N_k! \]
 
-        With a PSF in factors the second sum is that of F g_y' T g_x and b sum(T), and no image is made; where there are
-        many products, one matrix product makes the image of the light for less than the photons' own sums would cost.
+        With light in products the second sum is that of F g_y' T g_x and b sum(T), and no image is made; where there
+        are many products, one matrix product makes the image of the light for less than the photons' own sums would
+        cost.
         """
         row, column = jnp.asarray(listed.row), jnp.asarray(listed.column)
-        means: Any
-        if self.source is None:
+        if self.light is None:
             means = _pick(self.mean_counts, row, column)
             total = jnp.sum(jnp.where(self.exposed, self.mean_counts, 0.0))
         else:
-            # Without the barrier XLA computes the profiles anew for each photon instead of once for each column.
-            columns, rows, growth = jax.lax.optimization_barrier(
-                (self.source.columns, self.source.rows, self.source.growth)
-            )
-            source = self.source._replace(columns=columns, rows=rows, growth=growth)
-            exposure = jnp.asarray(source.exposure)
-            if len(rows) <= _FEW_PRODUCTS:
-                each = _pick_each(rows, row) * _pick_each(columns, column)
-                light, from_sources = jnp.sum(source.fluxes[:, None] * each, axis=0), source.light()
-            else:
-                image = (source.fluxes[:, None] * rows).T @ columns
-                light, from_sources = _pick(image, row, column), jnp.sum(exposure * image)
-            sky = jnp.asarray(source.background)
-            if growth is not None:
-                sky = sky * _pick(growth[0], column) * _pick(growth[1], row)
-            means = _pick(exposure, row, column) * (light + sky)
-            if source.unvignetted is not None:
-                means = means + _pick(source.unvignetted, row, column)
-            total = from_sources + source.sky()
+            means, total = _at_pixels(self.light, row, column)
         number = jnp.asarray(listed.number, means.dtype)
         means = jnp.where(number > 0, means, 1.0)
         logs = _sum_of_logs(means) if isinstance(listed, PhotonList) else jnp.sum(number * jnp.log(means))
         return logs - total - listed.log_factorials
+
+
+def _at_pixels(light: Light, row: Array, column: Array) -> tuple[Array, Array]:
+    """Return the expected counts in pixels, and their sum over the whole image."""
+    # Without the barrier XLA computes the profiles anew for each photon instead of once for each column.
+    light = light.computed_once()
+    products, growth, exposure = light.products, light.growth, jnp.asarray(light.exposure)
+    rate, from_products = jnp.zeros(()), jnp.zeros(())
+    if products is not None and len(products.rows) <= _FEW_PRODUCTS and products.rows.ndim == 2:
+        each = _pick_each(products.rows, row) * _pick_each(products.columns, column)
+        rate, from_products = jnp.sum(products.fluxes[:, None] * each, axis=0), light.of_products()
+    elif products is not None:
+        image = products.image()
+        rate, from_products = _pick(image, row, column), jnp.sum(exposure * image)
+    sky = jnp.asarray(light.level)
+    if growth is not None:
+        sky = sky * _pick(growth[0], column) * _pick(growth[1], row)
+    if light.brightness is not None:
+        sky = sky + _pick(light.brightness, row, column)
+    means = _pick(exposure, row, column) * (rate + sky)
+    if light.counts is not None:
+        means = means + _pick(light.counts, row, column)
+    return means, from_products + light.of_rest()
 
 
 @jax.custom_jvp
@@ -199,7 +204,7 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 
 def _pick(values: Array, *index: Array) -> Array:
     """values[index] for indices that are known to lie inside, without the checks that would cost more than the rest."""
-    return values.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
+    return jnp.asarray(values).at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _pick_each(profiles: Float[Array, "r n"], index: Array) -> Float[Array, "r photons"]:

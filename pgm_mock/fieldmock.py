@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from . import poisson
 from .errors import InputError
-from .expected import factors_of
 from .observation import Observation
-from .psf import PSF, GaussianPSF, SumOfGaussians, choose_psf, parse_psf
+from .psf import PSF, GaussianPSF, choose_psf, parse_psf
 from .random import source_key
+from .scene import BackgroundMap, Beta, Pixels, PointSource, Scene, Sky
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -74,19 +75,22 @@ def expected_field(
     Raises:
         InputError: a number that is not finite, a negative flux, or a beta of at most 1/2.
     """
-    image = jnp.asarray(observation.exposure), observation.columns, observation.rows
-    mean = np.asarray(image[0] * background)
+    pixels = Pixels(*observation.image)
+    behind = {"background": background}
     if observation.background_map is not None:
-        mean = mean + background_norm * observation.background_map
+        behind["background_norm"] = background_norm
+    mean = np.asarray(_image(Scene((Sky(), BackgroundMap())), pixels, psf, behind))
     for source in sources:
         _check(f"source at ({source.x:g}, {source.y:g})", source.flux, source.x, source.y, source.width)
-        mean = mean + _one(*image, source.x, source.y, source.flux, source.width, source.psf)
+        own = {"x_pos": source.x, "y_pos": source.y, "flux": source.flux, "psf_width": source.width}
+        mean = mean + _image(Scene((PointSource(),)), pixels, source.psf, own)
+    cluster = Beta()
     for one in extended:
         _check(f"extended source at ({one.x:g}, {one.y:g})", one.flux, one.x, one.y, one.core)
         if not one.beta > 0.5:
             raise InputError(f"beta: expected more than 0.5, so that the flux is finite, found {one.beta:g}")
-        shape = SumOfGaussians.of_beta(one.core, one.beta, psf, psf_width)
-        mean = mean + _one(*image, one.x, one.y, one.flux, 1.0, shape)
+        own = {f"{cluster.prefix}{name}": value for name, value in one._asdict().items()}
+        mean = mean + _image(Scene((cluster,)), pixels, psf, own | {"psf_width": psf_width})
     return mean
 
 
@@ -169,9 +173,6 @@ def _check(what: str, flux: float, *others: float) -> None:
 
 
 @jax.jit
-def _one(exposure: Any, x: Any, y: Any, x_pos: Any, y_pos: Any, flux: Any, width: Any, psf: PSF) -> Any:
-    parameters = {"x_pos": x_pos, "y_pos": y_pos, "flux": flux, "psf_width": width, "background": 0.0}
-    factors = factors_of(exposure, x, y, psf, parameters)
-    if factors is None:
-        return exposure * flux * psf.pixel_fraction(x, y, x_pos, y_pos, width)
-    return factors.image(exposure.dtype)
+def _image(scene: Scene, pixels: Pixels, psf: PSF, parameters: dict[str, float]) -> Array:
+    """Expected counts of some components."""
+    return scene.light(pixels, psf, parameters).image()

@@ -7,6 +7,8 @@ import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 
-_UNREADABLE = (
+UNREADABLE = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError, ImportError),
     *(AssertionError, RecursionError, struct.error, zipfile.BadZipFile),
 )
@@ -56,9 +58,21 @@ def read_plane(path: str | os.PathLike[str]) -> ImagePlane:
         InputError: no such file, not FITS, truncated, no image, several planes of which none is picked, or a plane
             that is not there.
     """
+    file, wanted, number = split_hdu(path)
+    with opened_fits(file) as hdus:
+        plane = _plane(file, hdus, wanted, number)
+    return plane._replace(header=_readable(plane.header, plane.label))
+
+
+@contextmanager
+def opened_fits(file: Path) -> "Iterator[fits.HDUList]":
+    """Open a FITS file, compressed or not, and say in one line what is wrong with it, while it is being read as well.
+
+    Raises:
+        InputError: no such file, not FITS, or truncated.
+    """
     from astropy.io import fits
 
-    file, wanted, number = _split_hdu(path)
     check_regular(file)
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -66,17 +80,16 @@ def read_plane(path: str | os.PathLike[str]) -> ImagePlane:
             with fits.open(file, memmap=False) as hdus:
                 if any("truncated" in str(warning.message) for warning in caught):
                     raise EOFError(file)
-                plane = _plane(file, hdus, wanted, number)
+                yield hdus
     except InputError:
         raise
     except PermissionError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{file}: expected a whole FITS file, found a truncated or damaged one") from error
-    except (*_UNREADABLE, fits.VerifyError) as error:
+    except (*UNREADABLE, fits.VerifyError) as error:
         what = "a truncated or damaged one" if looks_like_fits(file) else "something else"
         raise InputError(f"{file}: expected a FITS file, found {what}") from error
-    return plane._replace(header=_readable(plane.header, plane.label))
 
 
 def celestial_wcs(header: "fits.Header") -> "WCS | None":
@@ -97,9 +110,14 @@ def celestial_wcs(header: "fits.Header") -> "WCS | None":
             reference = wcs.wcs.crpix
             area = np.linalg.det(wcs.celestial.pixel_scale_matrix)
             works = np.all(np.abs(reference) < _FAR) and np.isfinite(wcs.all_pix2world([reference], 1)).all()
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
     return wcs if works and np.isfinite(area) and area != 0 else None
+
+
+def pixel_degrees(wcs: "WCS") -> float:
+    """Return the side of a pixel on the sky [degree]: the root of its area."""
+    return float(np.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix))))
 
 
 def _readable(header: "fits.Header", label: str) -> "fits.Header":
@@ -120,7 +138,7 @@ def _readable(header: "fits.Header", label: str) -> "fits.Header":
     return fits.Header(cards)
 
 
-def _split_hdu(path: str | os.PathLike[str]) -> tuple[Path, str | int | None, int | None]:
+def split_hdu(path: str | os.PathLike[str]) -> tuple[Path, str | int | None, int | None]:
     """Take `file[HDU,plane]` apart into the file, the HDU's name or number, and the plane's number."""
     text = os.fspath(path)
     match = re.fullmatch(r"(.+)\[([^\[\]]+)\]", text)
@@ -135,7 +153,7 @@ def _split_hdu(path: str | os.PathLike[str]) -> tuple[Path, str | int | None, in
 
 
 def _plane(file: Path, hdus: "fits.HDUList", wanted: str | int | None, plane: int | None) -> ImagePlane:
-    names = ", ".join(f"{number} {hdu.name or 'PRIMARY'}" for number, hdu in enumerate(hdus))
+    names = hdu_names(hdus)
     if wanted is None:
         number = next((n for n, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
         if number is None:
@@ -169,6 +187,11 @@ def _plane(file: Path, hdus: "fits.HDUList", wanted: str | int | None, plane: in
     return ImagePlane(data.astype(data.dtype.newbyteorder("=")), hdus[number].header, label)
 
 
+def hdu_names(hdus: "fits.HDUList") -> str:
+    """Say which HDUs a file has: their numbers and names."""
+    return ", ".join(f"{number} {hdu.name or 'PRIMARY'}" for number, hdu in enumerate(hdus))
+
+
 def looks_like_fits(path: str | os.PathLike[str]) -> bool:
     """Whether a file can be read and starts as FITS, or as one of the compressions that may hold it."""
     try:
@@ -184,7 +207,7 @@ def list_hdus(path: str | os.PathLike[str]) -> list[str]:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=fits.verify.VerifyWarning)
-        with fits.open(_split_hdu(path)[0], memmap=False) as hdus:
+        with fits.open(split_hdu(path)[0], memmap=False) as hdus:
             return [_hdu_in_words(number, hdu) for number, hdu in enumerate(hdus)]
 
 

@@ -1,7 +1,7 @@
 """The graph of the model: drawn, written as DOT, and read out as the factorised joint probability."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,16 @@ import numpy as np
 
 from .errors import InputError
 from .files import replacing
-from .model import EXPECTED, NEIGHBOURS, OBSERVED, stamp_model
+from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation
-from .priors import ALL_SITES, Priors
-from .psf import PSF, GaussianPSF
+from .priors import Priors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLATE = "pixel"
-_INDEX = {NEIGHBOURS: "j", PLATE: "k"}
-_SYMBOLS = {name: site.symbol for name, site in ALL_SITES.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"}
+_INDICES = "jlmnpq"
+"""Of plates beside that of the pixels, which have k."""
 _SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv")
 
 
@@ -33,12 +32,20 @@ class ModelGraph:
         distributions: for each site the name of its distribution; "Deterministic" for a function of its parents.
         plates: the sites that exist once for each pixel, and once for each neighbour where there are some.
         observed: the sites that are conditioned on.
+        symbols: of the sites, in LaTeX.
     """
 
     parents: dict[str, tuple[str, ...]]
     distributions: dict[str, str]
     plates: dict[str, tuple[str, ...]]
     observed: tuple[str, ...]
+    symbols: dict[str, str] = field(repr=False)
+
+    @property
+    def indices(self) -> dict[str, str]:
+        """The letter that counts in each plate."""
+        others = [plate for plate in self.plates if plate != PLATE]
+        return dict(zip(others, _INDICES, strict=False)) | {PLATE: "k"}
 
     @property
     def plate(self) -> tuple[str, ...]:
@@ -72,10 +79,10 @@ class ModelGraph:
         """The joint probability as a product over the sites, in LaTeX without dollar signs."""
         each = {}
         for name, parents in self.parents.items():
-            factor = _factor(name, parents, _SYMBOLS.__getitem__, r" \mid ", ", ")
+            factor = _factor(name, parents, self.symbols.__getitem__, r" \mid ", ", ")
             each[name] = factor.replace("p(", r"\delta(", 1) if self.distributions[name] == "Deterministic" else factor
         many = {name for sites in self.plates.values() for name in sites}
-        symbols = [r"\{" + _SYMBOLS[name] + r"\}" if name in many else _SYMBOLS[name] for name in self.parents]
+        symbols = [r"\{" + self.symbols[name] + r"\}" if name in many else self.symbols[name] for name in self.parents]
         return f"p({', '.join(symbols)}) = {self._product(each, r' \, ', r'\prod_{} ', '')}"
 
     def _product(self, factors: dict[str, str], times: str, begin: str, end: str) -> str:
@@ -83,7 +90,7 @@ class ModelGraph:
         parts = [factor for name, factor in factors.items() if name not in many]
         for plate, sites in self.plates.items():
             inside = [factor for name, factor in factors.items() if name in sites]
-            parts.append(f"{begin.replace('{}', _INDEX[plate])}{times.join(inside)}{end}")
+            parts.append(f"{begin.replace('{}', self.indices[plate])}{times.join(inside)}{end}")
         return times.join(parts)
 
     def plot(self) -> "Figure":
@@ -98,11 +105,11 @@ class ModelGraph:
         axes.set(xlim=(-0.7, width - 0.3), ylim=(-(depth - 1) - 1.05, 0.65), aspect="equal")
         axes.axis("off")
         for plate in self.plates:
-            self._draw_plate(axes, positions, plate)
+            _draw_plate(self, axes, positions, plate)
         for parent, child in self.edges:
             _draw_arrow(axes, positions[parent], positions[child])
         for name, (x, y) in positions.items():
-            self._draw_node(axes, name, x, -y)
+            _draw_node(self, axes, name, x, -y)
         return figure
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -131,89 +138,97 @@ class ModelGraph:
         return buffer.getvalue()
 
     def _layout(self) -> dict[str, tuple[float, float]]:
-        """Place each node on the layer that its longest chain of parents asks for, the layers centred."""
+        """Place each node on the layer that its longest chain of parents asks for.
+
+        Each plate has columns of its own, right of those that are in none; what is in the pixels' stands in the middle.
+        """
         layer: dict[str, int] = {}
         for name, parents in self.parents.items():
             layer[name] = 1 + max((layer[parent] for parent in parents), default=-1)
-        widest = max(list(layer.values()).count(n) for n in set(layer.values()))
+        plates = {name: plate for plate, names in self.plates.items() for name in names}
+        groups: dict[str, list[list[str]]] = {}
+        for plate in ("", *(one for one in self.plates if one != PLATE), PLATE):
+            inside = [name for name in layer if plates.get(name, "") == plate]
+            groups[plate] = [[n for n in inside if layer[n] == depth] for depth in sorted(set(layer.values()))]
+        widths = {plate: max(map(len, rows)) for plate, rows in groups.items()}
+        others = sum(width for plate, width in widths.items() if plate != PLATE)
+        widest = max(others, widths[PLATE])
         step = 1.15 * max(1.0, widest / 6)  # wide layers stand further apart, so that arrows pass between the nodes
-        positions = {}
-        for depth in sorted(set(layer.values())):
-            names = [name for name in layer if layer[name] == depth]
-            first = (widest - len(names)) / 2
-            positions.update({name: (first + n, step * depth) for n, name in enumerate(names)})
+        positions: dict[str, tuple[float, float]] = {}
+        left = (widest - others) / 2
+        for plate, rows in groups.items():
+            start, width = (0.0, widest) if plate == PLATE else (left, widths[plate])
+            for depth, names in enumerate(rows):
+                first = start + (width - len(names)) / 2
+                positions |= {name: (first + n, step * depth) for n, name in enumerate(names)}
+            left += width
         return positions
-
-    def _draw_node(self, axes: Any, name: str, x: float, y: float) -> None:
-        from matplotlib.patches import Circle
-
-        deterministic = self.distributions[name] == "Deterministic"
-        face = "0.8" if name in self.observed else "white"
-        style = {"ls": (0, (4, 2)) if deterministic else "-", "lw": 1.4, "ec": "black", "fc": face, "zorder": 3}
-        axes.add_patch(Circle((x, y), 0.3, **style))
-        axes.text(x, y, f"${_SYMBOLS[name]}$", ha="center", va="center", fontsize=17, zorder=4)
-        beside = {"xytext": (32, -4), "ha": "left"} if name in self.plate else {"xytext": (0, 31), "ha": "center"}
-        label = name.replace("_", " ")
-        axes.annotate(label, (x, y), textcoords="offset points", fontsize=9, color="0.25", zorder=5, **beside)
-
-    def _draw_plate(self, axes: Any, positions: dict[str, tuple[float, float]], plate: str) -> None:
-        from matplotlib.patches import FancyBboxPatch
-
-        inside = np.array([positions[name] for name in self.plates[plate]])
-        # A pixel's sites have their names beside them, the others' stand above.
-        pixels = plate == PLATE
-        left, top = inside.min(axis=0) - np.array([0.6 if pixels else 0.44, 0.42 if pixels else 0.58])
-        right, bottom = inside.max(axis=0) + np.array([1.6 if pixels else 0.44, 0.5 if pixels else 0.55])
-        box = FancyBboxPatch((left, -bottom), right - left, bottom - top, "round,pad=0,rounding_size=0.12")
-        box.set(facecolor="none", edgecolor="0.45", linewidth=1.2)
-        axes.add_patch(box)
-        axes.text(
-            right - 0.08,
-            -bottom + 0.1,
-            "pixels $k$" if pixels else "neighbours $j$",
-            ha="right",
-            va="bottom",
-            fontsize=9,
-            color="0.25",
-        )
 
 
 def model_graph(
     observation: Observation | None = None,
     priors: Priors | None = None,
-    *,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> ModelGraph:
     """Trace the model and return its graph, conditioned on counts.
 
     Args:
         observation: by default one pixel, which has the same graph.
         priors: by default those of `Priors.default`; a fixed parameter is drawn as deterministic.
-        psf: the family of the PSF.
     """
     from numpyro.infer.inspect import get_model_relations
 
     observation = observation or Observation(counts=np.zeros((1, 1)), exposure=np.ones((1, 1)))
     priors = priors or Priors.default(observation)
     exposure, x, y, background_map = observation.image
-    model = partial(stamp_model, psf=psf, background_map=background_map)
+    model = partial(stamp_model, background_map=background_map)
     found = get_model_relations(model, (exposure, x, y, priors, observation.counts))
     return ModelGraph(
         parents={name: tuple(parents) for name, parents in found["sample_sample"].items()},
         distributions=dict(found["sample_dist"]),
-        plates=_plates(priors),
+        plates={plate: tuple(names) for plate, _, names in priors.plates() if plate} | {PLATE: (EXPECTED, OBSERVED)},
         observed=tuple(found["observed"]),
+        symbols={name: one.symbol for name, one in priors.parameters.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"},
     )
-
-
-def _plates(priors: Priors) -> dict[str, tuple[str, ...]]:
-    plural = tuple(name for name in priors if ALL_SITES[name].plural)
-    return ({NEIGHBOURS: plural} if plural else {}) | {PLATE: (EXPECTED, OBSERVED)}
 
 
 def _factor(name: str, parents: tuple[str, ...], write: Any, given: str, comma: str) -> str:
     condition = given + comma.join(write(parent) for parent in parents) if parents else ""
     return f"p({write(name)}{condition})"
+
+
+def _draw_node(graph: ModelGraph, axes: Any, name: str, x: float, y: float) -> None:
+    from matplotlib.patches import Circle
+
+    deterministic = graph.distributions[name] == "Deterministic"
+    face = "0.8" if name in graph.observed else "white"
+    style = {"ls": (0, (4, 2)) if deterministic else "-", "lw": 1.4, "ec": "black", "fc": face, "zorder": 3}
+    axes.add_patch(Circle((x, y), 0.3, **style))
+    axes.text(x, y, f"${graph.symbols[name]}$", ha="center", va="center", fontsize=17, zorder=4)
+    beside = {"xytext": (32, -4), "ha": "left"} if name in graph.plate else {"xytext": (0, 31), "ha": "center"}
+    label = name.replace("_", " ")
+    axes.annotate(label, (x, y), textcoords="offset points", fontsize=9, color="0.25", zorder=5, **beside)
+
+
+def _draw_plate(graph: ModelGraph, axes: Any, positions: dict[str, tuple[float, float]], plate: str) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    inside = np.array([positions[name] for name in graph.plates[plate]])
+    # A pixel's sites have their names beside them, the others' stand above.
+    pixels = plate == PLATE
+    left, top = inside.min(axis=0) - np.array([0.6 if pixels else 0.44, 0.42 if pixels else 0.58])
+    right, bottom = inside.max(axis=0) + np.array([1.6 if pixels else 0.44, 0.5 if pixels else 0.55])
+    box = FancyBboxPatch((left, -bottom), right - left, bottom - top, "round,pad=0,rounding_size=0.12")
+    box.set(facecolor="none", edgecolor="0.45", linewidth=1.2)
+    axes.add_patch(box)
+    axes.text(
+        right - 0.08,
+        -bottom + 0.1,
+        f"{plate}s ${graph.indices[plate]}$",
+        ha="right",
+        va="bottom",
+        fontsize=9,
+        color="0.25",
+    )
 
 
 def _draw_arrow(axes: Any, parent: tuple[float, float], child: tuple[float, float]) -> None:

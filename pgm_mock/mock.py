@@ -13,14 +13,15 @@ import numpyro
 from jaxtyping import Array, ArrayLike, Num
 
 from . import poisson
+from .arrays import checked_exposure, checked_map
 from .errors import InputError
-from .expected import expected_counts, factors_of
 from .model import EXPECTED, OBSERVED, stamp_model
-from .observation import Observation, checked_exposure, checked_map
+from .observation import Observation
 from .priorbounds import check_against
-from .priors import ALL_SITES, SITES, Priors
+from .priors import Priors
 from .psf import PSF, GaussianPSF
 from .random import ON_ANY_CORES, checked_seed, source_key
+from .scene import Pixels, Scene, known_parameters
 
 if TYPE_CHECKING:
     import xarray
@@ -56,7 +57,6 @@ def generate_mock_image(
     pars: Mapping[str, Any] | None = None,
     *,
     priors: Priors | None = None,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     background_map: Num[ArrayLike, "ny nx"] | None = None,
     seed: int | None = 0,
 ) -> np.ndarray:
@@ -66,8 +66,8 @@ def generate_mock_image(
         exptime: exposure map, shape (ny, nx) [s, or the unit of the map].
         xs, ys: the x and y of each pixel, shape (ny, nx) [FITS image pixels].
         pars: values of the parameters; None draws all, a part draws the rest.
-        priors: where they are drawn from; by default `Priors.default`, the position in the middle of the image.
-        psf: the family of the PSF.
+        priors: where they are drawn from, and the PSF; by default `Priors.default`, the position in the middle of the
+            image, and a Gaussian.
         background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
         seed: a whole number; None draws one. The parameters are those of `draw_parameters` with the same seed.
 
@@ -80,11 +80,14 @@ def generate_mock_image(
     exposure = checked_exposure(exptime, "exptime")
     behind = None if background_map is None else checked_map(background_map, exposure, "background_map")
     x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
-    if unknown := [name for name in pars or {} if name not in ALL_SITES]:
-        raise InputError(f"pars: expected {', '.join(ALL_SITES)}; found {', '.join(map(str, unknown))}")
+    known = pars if isinstance(pars, Priors) else priors
+    scene = (Scene() if known is None else known.scene).naming(pars or {})
+    if unknown := [name for name in pars or {} if name not in scene.parameters]:
+        raise InputError(f"pars: expected {', '.join(known_parameters())}; found {', '.join(map(str, unknown))}")
     seed = checked_seed(seed)
-    if pars is not None and set(SITES) <= set(pars):
-        parameters = dict(Priors(**pars))
+    if pars is not None and set(scene.needed) <= set(pars):
+        priors = Priors(GaussianPSF() if known is None else known.psf, scene, **pars)
+        parameters = dict(priors)
     else:
         if priors is None:
             zero = np.zeros(exposure.shape, int)
@@ -95,7 +98,7 @@ def generate_mock_image(
     counts = np.zeros(exposure.shape, np.int32)
     cut_map = None if behind is None else behind[box].astype(np.float32)
     image = exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map
-    poisson.draw(source_key(seed, "image"), _mean_image, image, parameters, psf, out=counts[box])
+    poisson.draw(source_key(seed, "image"), _mean_image, image, parameters, priors.psf, priors.scene, out=counts[box])
     return counts
 
 
@@ -136,7 +139,6 @@ def prior_predictive(
     priors: Priors,
     *,
     num_samples: int = 1000,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     seed: int | None = 0,
 ) -> "xarray.DataTree":
     """Draw parameters and mock images from the prior.
@@ -145,7 +147,6 @@ def prior_predictive(
         observation: the stamp or image whose exposure map is used; its counts are not.
         priors: the priors.
         num_samples: how many mocks.
-        psf: the family of the PSF.
         seed: a whole number; None draws one.
 
     Returns:
@@ -160,37 +161,46 @@ def prior_predictive(
         raise InputError(f"num_samples: expected at least 1, found {num_samples}")
     check_against(observation, priors)
     key = source_key(seed, observation.name)
-    drawn, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
+    drawn, counts = simulate(key, observation, priors, num_samples=num_samples)
     groups = {
         "prior": {name: drawn[name][None] for name in priors},
         "prior_predictive": {OBSERVED: counts[None]},
     }
-    return data_tree(groups, observation)
+    return data_tree(groups, observation, priors)
 
 
 def expected_images(
     observation: Observation,
     draws: Mapping[str, np.ndarray],
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    psf: PSF,
+    scene: Scene | None = None,
 ) -> np.ndarray:
-    """Compute the expected counts at each of n points, shape (n, ny, nx)."""
-    number = len(draws["flux"])
+    """Compute the expected counts of a scene at each of n points, shape (n, ny, nx).
+
+    Args:
+        observation: gives exposure and coordinates.
+        draws: of each parameter, shape (n,), or (n, m) for m neighbours.
+        psf: the family of the PSF.
+        scene: the components; by default those whose parameters are given.
+    """
+    scene = Scene().naming(draws) if scene is None else scene
+    number = len(next(iter(draws.values())))
     size = min(_IMAGES_TOGETHER, number)
     padded = {name: np.concatenate([each, np.repeat(each[:1], -number % size, axis=0)]) for name, each in draws.items()}
     blocks = []
     for first in range(0, number, size):
         block = {name: jnp.asarray(each[first : first + size], float) for name, each in padded.items()}
-        blocks.append(np.asarray(_expected_images(observation.image, block, psf), float))
+        blocks.append(np.asarray(_expected_images(observation.image, block, psf, scene), float))
     return np.concatenate(blocks)[:number]
 
 
 @partial(jax.jit, compiler_options=ON_ANY_CORES)
-def _expected_images(image: Image, draws: dict[str, Array], psf: PSF) -> Array:
-    return jax.vmap(lambda parameters: expected_counts(*image, psf=psf, **parameters))(draws)
+def _expected_images(image: Image, draws: dict[str, Array], psf: PSF, scene: Scene) -> Array:
+    return jax.vmap(lambda parameters: scene.light(Pixels(*image), psf, parameters).image())(draws)
 
 
 def simulate(
-    key: Array, observation: Observation, priors: Priors, *, num_samples: int, psf: PSF
+    key: Array, observation: Observation, priors: Priors, *, num_samples: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Draw parameters and images, block by block, a block on each core.
 
@@ -207,7 +217,8 @@ def simulate(
     def run(block: int) -> dict[str, np.ndarray]:
         drawn = _draw_many(parameter_key, block * size, priors, size)
         first, last = block * size, min((block + 1) * size, num_samples)
-        poisson.draw(jax.random.fold_in(image_key, block), _mean_counts, image, drawn, psf, out=counts[first:last])
+        key, out = jax.random.fold_in(image_key, block), counts[first:last]
+        poisson.draw(key, _mean_counts, image, drawn, priors.psf, priors.scene, out=out)
         return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.
@@ -234,15 +245,11 @@ def _draw_many(key: Array, first: Array, priors: Priors, size: int) -> dict[str,
     return jax.vmap(lambda one: _draw_parameters(one, priors))(keys)
 
 
-def _mean_counts(image: Image, parameters: dict[str, Array], psf: PSF) -> Array:
+def _mean_counts(image: Image, parameters: dict[str, Array], psf: PSF, scene: Scene) -> Array:
     """Expected counts of each draw of the parameters, shape (draw, ny, nx)."""
-    return jax.vmap(lambda one: _mean_image(image, one, psf))(parameters)
+    return jax.vmap(lambda one: _mean_image(image, one, psf, scene))(parameters)
 
 
-def _mean_image(image: Image, parameters: dict[str, Array], psf: PSF) -> Array:
+def _mean_image(image: Image, parameters: dict[str, Array], psf: PSF, scene: Scene) -> Array:
     """Expected counts to single precision, which is what the counts are drawn with; the factors are made in full."""
-    exposure, x, y, background_map = image
-    source = factors_of(exposure, x, y, psf, parameters, background_map)
-    if source is None:
-        return expected_counts(*image, psf=psf, **parameters)
-    return source.image(jnp.float32)
+    return scene.light(Pixels(*image), psf, parameters).image(jnp.float32)

@@ -59,6 +59,20 @@ def as_mock(
     )
 
 
+def coordinates_of(observation: Observation) -> "fits.Header":
+    """Return the header of an image that was computed from an observation: its coordinates and name, nothing else.
+
+    What tells of the observation itself, such as dates, creator and history, would be false of it.
+    """
+    from .observationfiles import header_of_part
+
+    header = _header(observation, None, ())
+    for keyword in ("MOCK", "HISTORY"):
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+    header["CREATOR"] = (header["CREATOR"], "program that computed it")
+    return header_of_part(header, _without_dates(observation.wcs), observation.origin, observation.name)
+
+
 def _header(observation: Observation, psf: PSF | None, history: Sequence[str]) -> "fits.Header":
     from astropy.io import fits
 

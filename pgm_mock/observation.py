@@ -2,32 +2,23 @@
 
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from .errors import DataWarning, InputError, shown
-from .files import replacing
-from .fitsimage import ImagePlane, celestial_wcs, read_plane
-from .slivers import Slivers, without_slivers
-from .units import ExposureUnit, exposure_unit, flux_unit
+from .arrays import checked_counts, checked_exposure, checked_map
+from .errors import DataWarning, InputError
+from .observationfiles import header_of_part, read_files, write_images
+from .slivers import Slivers
+from .units import flux_unit
 
 if TYPE_CHECKING:
     from astropy.io import fits
     from astropy.wcs import WCS
 
-_MOST_COUNTS = 2**31 - 1
-"""In a pixel: mocks and likelihood have 32-bit integers."""
-_LEAST_EXPOSURE, _MOST_EXPOSURE = 1e-25, 1e25
-"""The largest of a map, in any unit; products with what lies outside run over or under in single precision."""
-_FAR = 10**6
-"""The first pixel's distance from that of the full image."""
 _MOST_SIZE = 1000
 """Of half a stamp that reaches beyond the image."""
-# FITS keywords of a stamp: the image coordinates of its first pixel in the image that it was cut from.
-_ORIGIN_KEYWORDS = ("STAMPX0", "STAMPY0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +61,7 @@ class Observation:
 
     def __post_init__(self) -> None:
         exposure = checked_exposure(self.exposure, "exposure").copy()
-        counts, left_out = _checked_counts(self.counts, exposure, "counts")
+        counts, left_out = checked_counts(self.counts, exposure, "counts")
         behind = None if self.background_map is None else checked_map(self.background_map, exposure, "background_map")
         for array in (counts, exposure, behind):
             if array is not None:
@@ -113,46 +104,9 @@ class Observation:
 
         Raises:
             InputError: a file that cannot be read, counts that are no counts, an exposure map without any exposure, a
-                map of another shape or on another WCS, or a share that is none.
+                map of another shape or on another WCS, or a share outside 0 to 1.
         """
-        plane, exposed = read_plane(image), read_plane(exposure)
-        _check_same_sky(plane, exposed)
-        _check_same_camera(plane, exposed)
-        checked = checked_exposure(exposed.data, exposed.label)
-        unit = _unit_of(exposed, checked, exposure_unit)
-        counts, left_out = _checked_counts(plane.data, checked, plane.label)
-        if np.ptp(checked) > 0 and np.array_equal(counts, checked):
-            raise InputError(f"{exposed.label}: expected an exposure map, found the counts of {plane.label} again")
-        missing = (checked > 0) & ~np.isfinite(np.asarray(plane.data, float))
-        if np.array_equal(missing, checked > 0):
-            raise InputError(f"{plane.label}: expected counts, found no value on any exposed pixel")
-        if np.any(missing):
-            warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 2)
-            checked = checked_exposure(np.where(missing, 0.0, checked), exposed.label)
-        if left_out:
-            said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
-            warnings.warn(said, DataWarning, 2)
-        counts, checked, slivers = without_slivers(counts, checked, min_exposure, plane.label)
-        behind = None
-        if background_map is not None:
-            expected = read_plane(background_map)
-            _check_same_sky(plane, expected)
-            behind = checked_map(expected.data, checked, expected.label)
-        origin, header, wcs = _origin_and_wcs(plane)
-        wcs = wcs if wcs is not None else _origin_and_wcs(exposed)[2]
-        return cls(
-            counts=counts,
-            exposure=checked * unit.factor,
-            origin=origin,
-            wcs=wcs,
-            exposure_unit=unit.unit,
-            unit_source=unit.source,
-            name=str(header.get("OBJECT", "")),
-            header=header,
-            left_out=left_out,
-            background_map=behind,
-            slivers=slivers,
-        )
+        return cls(**read_files(image, exposure, exposure_unit, background_map, min_exposure))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -250,16 +204,7 @@ class Observation:
 
     def stamp_header(self) -> "fits.Header":
         """Return the FITS header of this image: where its pixels lie in the full image and on the sky."""
-        from astropy.io import fits
-
-        header = fits.Header() if self.header is None else self.header.copy(strip=True)
-        for keyword in ("BLANK", "BSCALE", "BZERO", "CHECKSUM", "DATASUM", "RADECSYS"):
-            header.remove(keyword, ignore_missing=True)
-        if self.wcs is not None:
-            header.update(self.wcs.to_header(relax=True))
-        _move_origin(header, self.origin)
-        header["OBJECT"] = self.name.encode("ascii", "replace").decode("ascii")  # FITS has no other characters
-        return header
+        return header_of_part(self.header, self.wcs, self.origin, self.name)
 
     def write(
         self,
@@ -282,163 +227,4 @@ class Observation:
                 said = f"{os.fspath(background_map)}: expected an observation with a background map, found none"
                 raise InputError(said)
             files.append((background_map, self.background_map, "ct"))
-        from astropy.io import fits
-
-        header = self.stamp_header()
-        for path, data, unit in files:
-            header["BUNIT"] = unit
-            with replacing(path) as temporary:
-                fits.PrimaryHDU(data, header).writeto(temporary, overwrite=True, output_verify="silentfix+ignore")
-
-
-def _move_origin(header: "fits.Header", origin: tuple[int, int], back: bool = False) -> None:
-    """Move a header's coordinates from the full image to a stamp that starts at `origin`, or back."""
-    for axis, first, keyword in zip((1, 2), origin, _ORIGIN_KEYWORDS, strict=True):
-        shift = (first - 1) if back else (1 - first)
-        for name in (f"CRPIX{axis}", f"LTV{axis}", f"CRPIX{axis}L", f"CRPIX{axis}P"):
-            if name in header:
-                if isinstance(header[name], str):
-                    raise InputError(f"{name}: expected a number, found {shown(header[name])}")
-                header[name] = header[name] + shift
-        if back:
-            header.remove(keyword)
-        elif origin != (1, 1):
-            header[keyword] = (first, "first pixel's coordinate in the full image")
-
-
-def _origin_and_wcs(plane: ImagePlane) -> "tuple[tuple[int, int], fits.Header, WCS | None]":
-    """Read where a plane's first pixel lies, with the header and the WCS of the full image."""
-    header = plane.header.copy()
-    origin = (1, 1)
-    if all(keyword in header for keyword in _ORIGIN_KEYWORDS):
-        numbers = [header[keyword] for keyword in _ORIGIN_KEYWORDS]
-        if not all(isinstance(number, int) and abs(number) < _FAR for number in numbers):
-            raise InputError(f"{plane.label}: expected whole numbers in {', '.join(_ORIGIN_KEYWORDS)}, found {numbers}")
-        origin = numbers[0], numbers[1]
-        try:
-            _move_origin(header, origin, back=True)
-        except InputError as error:
-            raise InputError(f"{plane.label}: {error}") from error
-    return origin, header, celestial_wcs(header)
-
-
-def _check_same_camera(plane: ImagePlane, exposed: ImagePlane) -> None:
-    """Warn where the headers name two cameras: those of one telescope have the same shape and WCS."""
-    for keyword in ("TELESCOP", "INSTRUME"):
-        names = [header.get(keyword) for header in (plane.header, exposed.header)]
-        ours, theirs = (name.strip().upper() if isinstance(name, str) else "" for name in names)
-        if ours and theirs and ours != theirs:
-            said = f"expected the exposure map of {ours}, which took {plane.label}, found that of {theirs} ({keyword})"
-            warnings.warn(f"{exposed.label}: {said}", DataWarning, 3)
-            return
-
-
-def _check_same_sky(plane: ImagePlane, exposed: ImagePlane) -> None:
-    """Refuse an exposure map of another shape, or more than 0.01 pixel off in its WCS."""
-    if plane.data.shape != exposed.data.shape:
-        raise InputError(
-            f"{exposed.label}: expected the shape {plane.data.shape} of {plane.label}, found {exposed.data.shape}"
-        )
-    first, second = celestial_wcs(plane.header), celestial_wcs(exposed.header)
-    if first is None or second is None:
-        return
-    ny, nx = plane.data.shape
-    corners = np.array([[1, 1], [nx, 1], [1, ny], [nx, ny], [(nx + 1) / 2, (ny + 1) / 2]])
-    if list(first.wcs.ctype) == list(second.wcs.ctype) and first.wcs.radesys == second.wcs.radesys:
-        there = second.all_world2pix(first.all_pix2world(corners, 1), 1, quiet=True)
-    else:
-        there = np.stack(second.world_to_pixel(first.pixel_to_world(*(corners - 1).T)), axis=1) + 1
-    shift = float(np.max(np.hypot(*(there - corners).T)))
-    if not shift <= 0.01:
-        raise InputError(
-            f"{exposed.label}: expected the WCS of {plane.label} to 0.01 pixel, found a shift of {shift:.3g} pixels"
-        )
-
-
-def _unit_of(exposed: ImagePlane, exposure: np.ndarray, given: str | None) -> ExposureUnit:
-    try:
-        unit = exposure_unit(exposed.header, exposure, given)
-    except InputError as error:
-        raise InputError(f"{exposed.label}: {error}") from error
-    if unit.assumed and unit.factor != 1 and exposure.max() < 1:
-        wanted = "an exposure map in seconds, or an effective area in cm2"
-        warnings.warn(f"{exposed.label}: expected {wanted}; found values up to {exposure.max():.2g}", DataWarning, 3)
-    return unit
-
-
-def checked_exposure(values: object, label: str) -> np.ndarray:
-    """Return an exposure map as float64, NaN turned into 0, or raise InputError; not always a copy.
-
-    Args:
-        values: anything that should be an image, shape (ny, nx).
-        label: what an error calls it.
-    """
-    exposure = _image(values, label).astype(float, copy=False)
-    least, most = exposure.min(), exposure.max()
-    if np.isnan(least):
-        exposure = np.where(np.isnan(exposure), 0.0, exposure)
-        least, most = exposure.min(), exposure.max()
-    if least < 0 or most == np.inf:
-        raise InputError(f"{label}: expected exposures that are finite and ≥ 0, found {_first(exposure, _bad)}")
-    if not most > 0:
-        raise InputError(f"{label}: expected an exposure map, found no pixel with any exposure")
-    if not _LEAST_EXPOSURE < most < _MOST_EXPOSURE:
-        wanted = f"a largest exposure between {_LEAST_EXPOSURE:g} and {_MOST_EXPOSURE:g}"
-        raise InputError(f"{label}: expected {wanted}, found {most:g}")
-    return exposure
-
-
-def checked_map(values: object, exposure: np.ndarray, label: str) -> np.ndarray:
-    """Return expected counts as float64, 0 without exposure, or raise InputError.
-
-    Args:
-        values: anything that should be an image of the exposure map's shape (ny, nx) [count / pixel].
-        exposure: the exposure map, checked.
-        label: what an error calls it.
-    """
-    data = _image(values, label)
-    if data.shape != exposure.shape:
-        raise InputError(f"{label}: expected the exposure map's shape {exposure.shape}, found {data.shape}")
-    expected = np.where(exposure > 0, data, 0.0).astype(float)
-    if not np.all(np.isfinite(expected)) or np.any(expected < 0):
-        found = _first(expected, lambda image: ~np.isfinite(image) | (image < 0))
-        raise InputError(f"{label}: expected counts per exposed pixel, finite and ≥ 0, found {found}")
-    return expected
-
-
-def _checked_counts(values: object, exposure: np.ndarray, label: str) -> tuple[np.ndarray, int]:
-    """Return the counts as integers, 0 without exposure, and how many were left out there; or raise InputError."""
-    data = _image(values, label)
-    if data.shape != exposure.shape:
-        raise InputError(f"{label}: expected the exposure map's shape {exposure.shape}, found {data.shape}")
-    known = data.astype(float)
-    known[np.isnan(known)] = 0.0
-    if np.any(np.isinf(known)) or np.any(known < 0):
-        raise InputError(f"{label}: expected counts, finite and ≥ 0, found {_first(known, _bad)}")
-    if np.any(known != np.floor(known)):
-        found = _first(known, lambda image: image != np.floor(image))
-        raise InputError(
-            f"{label}: expected whole numbers of counts, found {found}; is it a rate map, or the exposure map?"
-        )
-    if known.max() > _MOST_COUNTS:
-        found = _first(known, lambda image: image > _MOST_COUNTS)
-        raise InputError(f"{label}: expected at most {_MOST_COUNTS:,} counts in a pixel, found {found}")
-    left_out = int(known[exposure == 0].sum())
-    return np.where(exposure > 0, known, 0).astype(np.int64), left_out
-
-
-def _image(values: object, label: str) -> np.ndarray:
-    data = np.asarray(values)
-    if data.ndim != 2 or data.size == 0 or data.dtype.kind not in "biuf":
-        raise InputError(f"{label}: expected a two-dimensional image of numbers, found {data.dtype} of {data.shape}")
-    return data
-
-
-def _bad(image: np.ndarray) -> np.ndarray:
-    return np.isinf(image) | (image < 0)
-
-
-def _first(image: np.ndarray, where: Callable[[np.ndarray], np.ndarray]) -> str:
-    """Say the first value that is not as expected, and at which array index."""
-    row, column = np.argwhere(where(image))[0]
-    return f"{image[row, column]:g} in column {column + 1}, row {row + 1}"
+        write_images(files, self.stamp_header())

@@ -16,7 +16,7 @@ from .observation import Observation
 from .poisson import poisson
 from .psf import PSF
 from .random import checked_seed, source_key
-from .results import PIXEL, fitted_to, flat_draws, psf_of
+from .results import PIXEL, flat_draws, psf_of, scene_of, stamp_of
 
 if TYPE_CHECKING:
     import xarray
@@ -68,8 +68,8 @@ def sample_posterior_predictive(
 
 def _means(posterior: "xarray.DataTree", psf: PSF | None) -> tuple[Observation, np.ndarray]:
     """The stamp, and the expected counts of its exposed pixels at each draw, shape (chain, draw, pixel)."""
-    stamp, _ = fitted_to(posterior)
-    images = expected_images(stamp, flat_draws(posterior), psf_of(posterior, psf))
+    stamp = stamp_of(posterior)
+    images = expected_images(stamp, flat_draws(posterior), psf_of(posterior, psf), scene_of(posterior))
     sizes = posterior["posterior"].sizes
     return stamp, images[:, stamp.exposure > 0].reshape(sizes["chain"], sizes["draw"], -1)
 

@@ -1,7 +1,6 @@
 """Whether a prior can be used at all, and whether it has anything to do with the image that it is for."""
 
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -9,10 +8,13 @@ import numpy as np
 import numpyro.distributions as dist
 from scipy import special
 
+from .distributions import Conditional
 from .errors import DataWarning, InputError
 
 if TYPE_CHECKING:
+    from .jointprior import JointPrior
     from .observation import Observation
+    from .scene import Parameter
 
 _AT = (np.arange(200) + 0.5) / 200
 """Probabilities of the quantiles that stand for a prior: 200 of equal weight."""
@@ -26,14 +28,17 @@ _MOST_SIZES, _LEAST_WIDTH = 100.0, 1e-6
 """Width of a PSF or an extended source [sizes of the image, pixels]."""
 _STEEPEST = 100.0
 """Change of the background's logarithm from one end of the image to the other."""
+_OF_LIGHT = ("flux", "flux / pixel")
+POSITION = ("x_pos", "y_pos")
+"""The place of the source that is asked for, which must lie in the image."""
 
 
-def check_against(observation: "Observation", priors: Mapping[str, Any], *, warn: bool = True) -> None:
+def check_against(observation: "Observation", priors: "JointPrior", *, warn: bool = True) -> None:
     """Hold priors against the exposure and the place of an image, never against its counts.
 
     Args:
         observation: the stamp or image.
-        priors: of its model.
+        priors: of its model; those of plates, and such as depend on other parameters, are not looked at.
         warn: whether what is only doubtful is said, too.
 
     Raises:
@@ -43,17 +48,18 @@ def check_against(observation: "Observation", priors: Mapping[str, Any], *, warn
     Warns:
         DataWarning: less than a fifth of a position's mass lies in the image.
     """
-    for name, prior in priors.items():
-        if name.startswith("neighbour_"):  # they may lie outside, and their fluxes follow the source's
+    for name, parameter in priors.parameters.items():
+        prior = priors[name]
+        if parameter.plural or isinstance(prior, Conditional):  # a plate's fluxes follow the source's
             continue
         if not isinstance(prior, dist.Distribution):
-            _check_value(observation, name, prior)
+            _check_value(observation, parameter, float(prior))
             continue
         found = _checked_quantiles(name, prior)
-        if name in ("x_pos", "y_pos"):
+        if name in POSITION:
             _check_position(observation, name, prior, found, warn)
         else:
-            _check_range(observation, name, found[32], found[167], float(np.mean(found[99:101])))
+            _check_range(observation, parameter, found[32], found[167], float(np.mean(found[99:101])))
 
 
 def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> np.ndarray:
@@ -87,15 +93,6 @@ _FORMULAS: dict[type, Any] = {
     ),
 }
 """Quantile functions where NumPyro has none, or one that has to be compiled."""
-
-
-def is_interval(support: Any) -> bool:
-    """Whether values are those of an interval of the real line, and not angles, vectors or whole numbers."""
-    constraints = dist.constraints
-    if support is None or support.event_dim or support.is_discrete or isinstance(support, type(constraints.circular)):
-        return False
-    bounds = hasattr(support, "lower_bound") or hasattr(support, "upper_bound")
-    return bounds or isinstance(support, type(constraints.real))
 
 
 def _checked_quantiles(name: str, prior: dist.Distribution) -> np.ndarray:
@@ -138,40 +135,40 @@ def _check_position(
         warnings.warn(f"{name}: only {inside:.1%} of the prior lies in {where}", DataWarning, 4)
 
 
-def _check_range(observation: "Observation", name: str, low: float, high: float, middle: float) -> None:
+def _check_range(observation: "Observation", one: "Parameter", low: float, high: float, middle: float) -> None:
     """Refuse what no image like this one can have; `low` and `high` are the ends of the central 68 %."""
-    size = max(observation.shape)
+    size, name = max(observation.shape), one.name
     typical = float(np.median(observation.exposure[observation.exposure > 0]))
-    if name in ("flux", "extended_flux", "background"):
-        counts = middle * typical * (observation.counts.size if name == "background" else 1)
+    if one.unit in _OF_LIGHT:
+        counts = middle * typical * (observation.counts.size if one.unit == "flux / pixel" else 1)
         if counts > _MOST_COUNTS or high * typical < _LEAST_COUNTS:
             raise InputError(
                 f"{name}: expected a prior of {_LEAST_COUNTS:g} to {_MOST_COUNTS:g} counts, found a median of "
                 f"{middle:.3g}, {counts:.3g} counts in a typical exposure of {typical:.4g}"
             )
-    elif name in ("psf_width", "extended_core"):
+    elif one.unit == "pixel" and one.positive:
         if low > _MOST_SIZES * size or high < _LEAST_WIDTH:
             wanted = f"a width of {_LEAST_WIDTH:g} to {_MOST_SIZES * size:g} pixels"
             raise InputError(f"{name}: expected {wanted}, found a median of {middle:.3g}")
-    elif name in ("background_dx", "background_dy"):
+    elif one.unit == "1 / pixel":
         if (high - low) / 2 * size > _STEEPEST or abs(middle) * size > _STEEPEST:
             wanted = f"a gradient that changes the background by less than exp({_STEEPEST:g}) over the image"
             raise InputError(
                 f"{name}: expected {wanted}, found a median of {middle:.3g} and a width of {high - low:.3g}"
             )
-    elif name in ("extended_x", "extended_y"):
+    elif one.unit == "pixel" and {"x", "y"} & set(name.split("_")):
         start, end = _reach(observation, name)
         if low > end + _MOST_SIZES * size or high < start - _MOST_SIZES * size:
             raise InputError(f"{name}: expected a centre near the image, found a median of {middle:.6g}")
 
 
-def _check_value(observation: "Observation", name: str, value: float) -> None:
+def _check_value(observation: "Observation", one: "Parameter", value: float) -> None:
     """Hold a fixed value against the image; none at all of a flux or background is a model, too."""
-    if name in ("x_pos", "y_pos"):
-        low, high = _reach(observation, name)
+    if one.name in POSITION:
+        low, high = _reach(observation, one.name)
         if not low - (high - low) <= value <= high + (high - low):
             raise InputError(
-                f"{name}: expected a value near the image, {low + 0.5:g} to {high - 0.5:g}, found {value:g}"
+                f"{one.name}: expected a value near the image, {low + 0.5:g} to {high - 0.5:g}, found {value:g}"
             )
-    elif not (name in ("flux", "extended_flux", "background") and value * observation.exposure.max() < 1):
-        _check_range(observation, name, float(value), float(value), float(value))
+    elif not (one.unit in _OF_LIGHT and value * observation.exposure.max() < 1):
+        _check_range(observation, one, value, value, value)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError
-from .model import NEIGHBOURS, OBSERVED
+from .model import OBSERVED
 from .observation import Observation
-from .priors import ALL_SITES, EXTRA_SITES, Priors
-from .psf import PSF, parse_psf
+from .priors import Priors
+from .psf import PSF, GaussianPSF, parse_psf
+from .scene import Parameter, Scene
 
 if TYPE_CHECKING:
     import xarray
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 BACKGROUND_MAP = "background_map"
 PIXEL = "pixel"
 """Dimension of the exposed pixels one after the other, where ArviZ wants a single one."""
-_NEIGHBOUR_DIMENSION = {name: [NEIGHBOURS] for name, site in EXTRA_SITES.items() if site.plural}
 _IMAGE_DIMENSIONS: dict[str, Any] = {name: ["y", "x"] for name in (OBSERVED, "exposure", BACKGROUND_MAP)}
 _PACKAGES = ("pgm-mock", "numpyro", "jax", "arviz", "astropy", "numpy")
 
@@ -27,22 +27,24 @@ _PACKAGES = ("pgm-mock", "numpyro", "jax", "arviz", "astropy", "numpy")
 def data_tree(
     groups: Mapping[str, Mapping[str, Any]],
     observation: Observation,
+    priors: Priors,
     *,
-    priors: Priors | None = None,
+    conditioned: bool = False,
     attrs: Mapping[str, Any] | None = None,
 ) -> "xarray.DataTree":
     """Make a DataTree of arrays whose first two axes are chain and draw, with names, units and coordinates.
 
     Args:
         groups: for each group its variables; `counts` has the further axes (y, x).
-        observation: gives the coordinates, and the groups `observed_data` and `constant_data` where `priors` are given.
+        observation: gives the coordinates.
         priors: those that the groups were computed with.
+        conditioned: whether on the observation, which then gives the groups `observed_data` and `constant_data`.
         attrs: attributes of every group, such as the seed.
     """
     from arviz_base import from_dict
 
     everything: dict[str, Mapping[str, Any]] = {name: dict(group) for name, group in groups.items()}
-    if priors is not None:
+    if conditioned:
         everything["observed_data"] = {OBSERVED: observation.counts}
         constant = {"exposure": observation.exposure}
         if observation.background_map is not None:
@@ -52,12 +54,12 @@ def data_tree(
     tree = from_dict(
         everything,
         coords=coordinates,
-        dims=_IMAGE_DIMENSIONS | _NEIGHBOUR_DIMENSION,
-        attrs={"/": provenance() | dict(attrs or {})},
+        dims=_IMAGE_DIMENSIONS | {name: [plate] for plate, _, names in priors.plates() if plate for name in names},
+        attrs={"/": provenance() | {"scene": priors.scene.describe()} | dict(attrs or {})},
     )
     for group in tree.children.values():
-        _label(group, observation)
-    if priors is not None:
+        _label(group, observation, priors.parameters)
+    if conditioned:
         described = {f"prior_{name}": text for name, text in priors.describe().items()}
         place = {"name": observation.name, "origin": list(observation.origin)}
         if observation.wcs is not None:
@@ -66,8 +68,34 @@ def data_tree(
     return tree
 
 
-def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
-    """Return the stamp and the priors that a posterior was computed with, from what it holds.
+def fitted_to(posterior: "xarray.DataTree", psf: PSF | None = None) -> tuple[Observation, Priors]:
+    """Return the stamp, and the priors with the PSF, that a posterior was computed with, from what it holds.
+
+    Raises:
+        InputError: a tree that is not of `fit`, or one whose PSF cannot be read back, and none is given.
+    """
+    stamp, attrs = stamp_of(posterior), posterior["constant_data"].attrs
+    described = {
+        str(name).removeprefix("prior_"): str(text) for name, text in attrs.items() if str(name).startswith("prior_")
+    }
+    # Words that are no priors are told before a PSF that cannot be read back.
+    return stamp, Priors.parse(described, GaussianPSF(), posterior.attrs.get("scene")).with_psf(psf_of(posterior, psf))
+
+
+def parameters_of(tree: "xarray.DataTree", group: str = "posterior") -> dict[str, Parameter]:
+    """Return the parameters of the model that a group has, in the model's order."""
+    there = tree[group].data_vars
+    return {name: one for name, one in scene_of(tree, group).parameters.items() if name in there}
+
+
+def scene_of(tree: "xarray.DataTree", group: str = "posterior") -> Scene:
+    """Return the scene that a posterior or mocks were computed with; that of the group's names, where none is told."""
+    told = tree.attrs.get("scene")
+    return Scene().naming(map(str, tree[group].data_vars)) if told is None else Scene.parse(str(told))
+
+
+def stamp_of(posterior: "xarray.DataTree") -> Observation:
+    """Return the stamp that a posterior was computed with, from what it holds.
 
     Raises:
         InputError: a tree that is not of `fit`.
@@ -81,7 +109,7 @@ def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
         from astropy.wcs import WCS
 
         wcs = WCS(attrs["wcs"])
-    stamp = Observation(
+    return Observation(
         counts=_observed_image(posterior),
         exposure=values(posterior, "constant_data", "exposure"),
         origin=(int(attrs["origin"][0]), int(attrs["origin"][1])),
@@ -91,7 +119,6 @@ def fitted_to(posterior: "xarray.DataTree") -> tuple[Observation, Priors]:
         name=attrs["name"],
         background_map=values(posterior, "constant_data", BACKGROUND_MAP) if BACKGROUND_MAP in constant else None,
     )
-    return stamp, Priors.parse({name: str(attrs[f"prior_{name}"]) for name in ALL_SITES if f"prior_{name}" in attrs})
 
 
 def _observed_image(posterior: "xarray.DataTree") -> np.ndarray:
@@ -119,7 +146,8 @@ def psf_of(posterior: "xarray.DataTree", psf: PSF | None = None) -> PSF:
         return parse_psf(described)
     except InputError as error:
         raise InputError(
-            f"psf: expected the posterior's PSF as psf=..., since it cannot be read back from {described!r}; found none"
+            f"psf: expected the posterior's PSF, as psf=... or in priors=..., since it cannot be read back from "
+            f"{described!r}; found none"
         ) from error
 
 
@@ -128,20 +156,21 @@ def provenance() -> dict[str, str]:
     return {f"version_{name}".replace("-", "_"): _version(name) for name in _PACKAGES}
 
 
-def label_parameter(variable: "xarray.DataArray", name: str, observation: Observation) -> None:
-    """Give a parameter's values their unit and meaning."""
+def label_parameter(variable: "xarray.DataArray", parameter: Parameter, observation: Observation) -> None:
+    """Give a parameter's values their unit, meaning and symbol."""
     from astropy import units
 
-    site, flux = ALL_SITES[name], observation.flux_unit
+    flux = observation.flux_unit
     unit_of = {"flux": flux, "flux / pixel": (units.Unit(flux) / units.pix).to_string()}
-    variable.attrs.update(units=unit_of.get(site.unit, site.unit), long_name=site.meaning)
+    unit = unit_of.get(parameter.unit, parameter.unit)
+    variable.attrs.update(units=unit, long_name=parameter.meaning, symbol=parameter.symbol)
 
 
-def _label(group: "xarray.DataTree", observation: Observation) -> None:
+def _label(group: "xarray.DataTree", observation: Observation, parameters: Mapping[str, Parameter]) -> None:
     """Give each known variable its unit and meaning."""
     for name, variable in group.data_vars.items():
-        if str(name) in ALL_SITES:
-            label_parameter(variable, str(name), observation)
+        if str(name) in parameters:
+            label_parameter(variable, parameters[str(name)], observation)
         elif name == OBSERVED:
             variable.attrs.update(units="ct / pix", long_name="counts")
         elif name == "exposure":
@@ -173,11 +202,7 @@ def posterior_means(posterior: "xarray.DataTree") -> dict[str, Any]:
 
 def flat_draws(tree: "xarray.DataTree", group: str = "posterior") -> dict[str, np.ndarray]:
     """All draws of each parameter that the group has, shape (n,), or (n, m) for m neighbours."""
-    found = {}
-    for name in ALL_SITES:
-        if name in tree[group].data_vars:
-            found[name] = flat(values(tree, group, name))
-    return found
+    return {name: flat(values(tree, group, name)) for name in parameters_of(tree, group)}
 
 
 def flat(draws: np.ndarray) -> np.ndarray:

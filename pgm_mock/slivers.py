@@ -61,3 +61,32 @@ def without_slivers(
     if taken.counts:
         warnings.warn(f"{label}: {taken.line()}", DataWarning, 3)
     return np.where(thin, 0, counts), np.where(thin, 0.0, exposure), taken
+
+
+_HOT_COUNTS, _HOT_SHARE = 100, 0.1
+"""A pixel with so many counts whose eight neighbours have together less than this part of them is hot."""
+
+
+def without_hot_pixels(counts: np.ndarray, exposure: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Take pixels that shine alone, which no PSF lets a source do, and warn of them.
+
+    Args:
+        counts, exposure: shape (ny, nx).
+        label: what a warning calls the image.
+
+    Returns:
+        Counts and exposure, 0 there.
+    """
+    from scipy.ndimage import uniform_filter
+
+    around = 9.0 * uniform_filter(counts.astype(float), 3, mode="constant") - counts
+    seen = uniform_filter((exposure > 0).astype(float), 3, mode="constant") > 0.99
+    hot = (counts >= _HOT_COUNTS) & (around < _HOT_SHARE * counts) & seen
+    if not hot.any():
+        return counts, exposure
+    row, column = np.unravel_index(np.argmax(np.where(hot, counts, 0)), counts.shape)
+    place = f"pixel {column + 1}, {row + 1}"
+    said = f"{place} has {counts[row, column]:,} counts, the eight about it {around[row, column]:.0f}"
+    more = f", and {hot.sum() - 1} more pixels likewise" if hot.sum() > 1 else ""
+    warnings.warn(f"{label}: {said}{more}: no PSF does that, left out", DataWarning, 3)
+    return np.where(hot, 0, counts), np.where(hot, 0.0, exposure)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .inference.falsealarm import LEAST_CHANCE
-from .priors import ALL_SITES
 from .psf import width_in_words
+from .results import parameters_of
+from .scene import Parameter
 
 if TYPE_CHECKING:
     import xarray
@@ -119,7 +120,7 @@ def summarise(posterior: "xarray.DataTree") -> FitSummary:
     """
     attrs, sampled = posterior.attrs, posterior.attrs["method"] == "nuts"
     group = posterior["posterior"].to_dataset()
-    columns = _columns(group)
+    columns = _columns(group, parameters_of(posterior))
     free = {name: values for name, (_, values) in columns.items() if np.ptp(values) > 0}
     r_hats, sizes = _convergence(free) if sampled else ({}, {})
     parameters = {}
@@ -154,14 +155,12 @@ def summarise(posterior: "xarray.DataTree") -> FitSummary:
     )
 
 
-def _columns(group: "xarray.Dataset") -> dict[str, tuple[str, np.ndarray]]:
+def _columns(group: "xarray.Dataset", parameters: Mapping[str, Parameter]) -> dict[str, tuple[str, np.ndarray]]:
     """The draws (chain, draw) of each number that the model has, with the parameter that it belongs to."""
     found: dict[str, tuple[str, np.ndarray]] = {}
-    for name in ALL_SITES:
-        if name not in group:
-            continue
+    for name, one in parameters.items():
         values = group[name].values
-        if ALL_SITES[name].plural:
+        if one.plural:
             found |= {f"{name}[{number}]": (name, values[..., number]) for number in range(values.shape[-1])}
         else:
             found[name] = name, values

@@ -67,11 +67,11 @@ def without_total(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]
     sound = PoissonImage._log_prob_of_list
 
     def broken(self, listed):
-        return sound(self, listed) + self.source.light() + self.source.sky()
+        return sound(self, listed) + self.light.total()
 
     PoissonImage._log_prob_of_list = broken
     try:
-        yield from iter_posteriors(stamps, priors, method="importance", psf=WithoutTotal())
+        yield from iter_posteriors(stamps, (one.with_psf(WithoutTotal()) for one in priors), method="importance")
     finally:
         PoissonImage._log_prob_of_list = sound
 
@@ -109,7 +109,7 @@ def some_fail(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
 
 def at_centres(stamps: Stamps, priors: AllPriors) -> Iterator[StampPosterior]:
     """The PSF sampled at pixel centres."""
-    return iter_posteriors(stamps, priors, method="importance", psf=AtCentres())
+    return iter_posteriors(stamps, (one.with_psf(AtCentres()) for one in priors), method="importance")
 
 
 BROKEN = {

@@ -433,7 +433,7 @@ def regions() -> dict[str, str | bytes]:
         "a frame of lines": "image\ndetector\x1b[2J\ncircle(5,5,2)",
         "a frame for ever": "image\nwcs" + "q" * 100_000,
         "a sky without a sky": 'fk5\ncircle(210,2,5")',
-        "other shapes only": "image\n" + "box(1,2,3,4,0)\n" * 1000,
+        "other shapes only": "image\n" + "polygon(1,2,3,4,5,6)\n" * 1000,
         "excluded only": "image\n-circle(5,5,2)",
         "a list of lists": "5 5 2 2\n" * 1000,
         "a table": "x,y,r\n5,5,2",

@@ -25,12 +25,12 @@ from pgm_mock import (
 from pgm_mock.catalogue import Field, catalog, read_fields
 from pgm_mock.cli import main
 from pgm_mock.counts import PoissonImage, list_counts
-from pgm_mock.expected import factors_of
 from pgm_mock.fieldmock import expected_field
 from pgm_mock.inference.refit import refit
 from pgm_mock.psf import KingPSF
 from pgm_mock.regions import Region
 from pgm_mock.results import fitted_to, flat_draws
+from pgm_mock.scene import Pixels, Scene
 
 TRUTH = {"x_pos": 110.6, "y_pos": 61.2, "flux": 8e-3, "background": 1e-5, "psf_width": 1.4, "background_norm": 1.3}
 
@@ -57,9 +57,9 @@ def by_scipy(observation, parameters):
 def test_expected_counts_and_factors_are_the_formula(mapped):
     oracle = by_scipy(mapped, TRUTH)
     np.testing.assert_allclose(expected_counts(*mapped.image, **TRUTH), oracle, rtol=1e-9, atol=1e-12)
-    factors = factors_of(*mapped.image[:3], GaussianPSF(), TRUTH, mapped.background_map)
+    factors = Scene().naming(TRUTH).light(Pixels(*mapped.image), GaussianPSF(), TRUTH)
     np.testing.assert_allclose(factors.image(float), oracle, rtol=1e-9, atol=1e-12)
-    assert float(factors.light() + factors.sky()) == pytest.approx(oracle.sum(), rel=1e-9)
+    assert float(factors.total()) == pytest.approx(oracle.sum(), rel=1e-9)
     as_it_is = {name: value for name, value in TRUTH.items() if name != "background_norm"}
     once = by_scipy(mapped, TRUTH | {"background_norm": 1.0})
     np.testing.assert_allclose(expected_counts(*mapped.image, **as_it_is), once, rtol=1e-9, atol=1e-12)
@@ -71,7 +71,7 @@ def test_log_probability_of_a_list_is_scipys(mapped, psf, bright):
     mean = np.asarray(expected_counts(*mapped.image, psf=psf, **TRUTH))
     counts, exposed = mapped.counts * bright, mapped.exposure > 0
     oracle = stats.poisson.logpmf(counts, mean)[exposed].sum()
-    factors = factors_of(*mapped.image[:3], psf, TRUTH, mapped.background_map)
+    factors = Scene().naming(TRUTH).light(Pixels(*mapped.image), psf, TRUTH)
     told = PoissonImage(jnp.asarray(mean), jnp.asarray(exposed), factors)
     assert float(told.log_prob(list_counts(counts))) == pytest.approx(oracle, rel=1e-10)
 
@@ -113,7 +113,7 @@ def test_refit_is_best_fit(mapped, posterior):
     priors = Priors.default(mapped, 110.6, 61.2)
     best = best_fit(mapped, priors)
     start = {name: np.asarray([np.median(draws)]) for name, draws in flat_draws(posterior).items()}
-    found = refit(mapped, mapped.counts[None], start, priors, GaussianPSF())
+    found = refit(mapped, mapped.counts[None], start, priors)
     for name in TRUTH:
         scale = np.std(flat_draws(posterior)[name])
         assert abs(found[name][0] - best[name]) < 0.05 * scale, name

@@ -2,21 +2,21 @@
 
 import arviz as az
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray
 from scipy import stats
 
-from pgm_mock import InputError, calibrate, expected_counts
+from pgm_mock import InputError, calibrate, expected_counts, identity
 from pgm_mock.calibration.ranks import ranks_of
-from pgm_mock.calibration.sbc import _identity
 from pgm_mock.calibration.uniformity import TESTS, ecdf_band, ecdf_p_value, points, uniformity
 from pgm_mock.calibration.verdict import add_tests
 from pgm_mock.cli import main
 from pgm_mock.inference.posterior import StampPosterior
 from pgm_mock.inference.unconstrained import Data
 from pgm_mock.plot import plot_calibration
-from pgm_mock.psf import GaussianPSF, ImagePSF, KingPSF
+from pgm_mock.psf import ImagePSF, KingPSF
 from tests.broken import BROKEN
 from tests.test_grid import dense_log_likelihood
 
@@ -70,7 +70,7 @@ def test_ranks_are_weighted_shares(stamp, priors):
     draws = {name: value * rng.normal(1.0, 0.001, (1, 40)) for name, value in THETA.items()}
     log_weights = np.log(rng.dirichlet(np.ones(40)))[None]
     posterior = StampPosterior(stamp, priors, "importance", {}, {}, {}, draws | {"log_weight": log_weights}, {}, ())
-    found = ranks_of(posterior, Data.of(stamp), THETA, GaussianPSF())
+    found = ranks_of(posterior, Data.of(stamp), THETA)
     weights = np.exp(log_weights.ravel())
     assert found.rank["flux"] == pytest.approx(weights[draws["flux"].ravel() < THETA["flux"]].sum())
     assert found.resolution == pytest.approx((weights**2).sum())
@@ -145,16 +145,18 @@ def test_grids_and_resuming(stamp, priors, tmp_path, monkeypatch):
     assert partial.exists()
     same = {"num_simulations": 300, "method": "grid", "seed": 3, "resume": partial}
     began = r"partial\.npz: expected an unfinished calibration with these settings, found "
-    with pytest.raises(InputError, match=began + r"seed 3 \(now 4\)$"):
+    with pytest.raises(InputError, match=began + r"seed 3, now 4$"):
         calibrate(stamp, forced, **(same | {"seed": 4}))
-    king = r"psf GaussianPSF \(now KingPSF\(slope=1\.4, typical_width=1\.5\)\), psf_crc32 0 \(now \d+\)$"
+    king = (
+        r"psf GaussianPSF, now KingPSF\(slope=1\.4, typical_width=1\.5\); psf_checksum crc32 0+, now crc32 [0-9a-f]{8}$"
+    )
     with pytest.raises(InputError, match=began + king):
-        calibrate(stamp, forced, psf=KingPSF(1.4), **same)
-    with jax.enable_x64(False), pytest.raises(InputError, match=began + r"double_precision 1 \(now 0\)$"):
+        calibrate(stamp, forced.with_psf(KingPSF(1.4)), **same)
+    with jax.enable_x64(False), pytest.raises(InputError, match=began + r"double_precision 1, now 0$"):
         calibrate(stamp, forced, **same)
-    versions = sbc.provenance()
-    monkeypatch.setattr(sbc, "provenance", lambda: versions | {"version_numpyro": "9.9"})
-    with pytest.raises(InputError, match=began + r"version_numpyro [\d.]+ \(now 9\.9\)$"):
+    versions = identity.provenance()
+    monkeypatch.setattr(identity, "provenance", lambda: versions | {"version_numpyro": "9.9"})
+    with pytest.raises(InputError, match=began + r"version_numpyro [\d.]+, now 9\.9$"):
         calibrate(stamp, forced, **same)
     monkeypatch.undo()
     again = calibrate(stamp, forced, num_simulations=300, method="grid", seed=3, resume=partial)
@@ -169,9 +171,9 @@ def test_two_psf_images_of_one_name_are_two_psfs(stamp, priors):
     """A file that was replaced since has the same description, but other arrays."""
     images = [np.random.default_rng(number).random((9, 9)) for number in (1, 2)]
     one, two = (ImagePSF.of(image / image.sum(), 1.0, source="psf.fits") for image in images)
-    identities = [_identity(stamp, priors, psf) for psf in (one, two, one)]
+    identities = [identity.identity_of_model(stamp, priors.with_psf(psf)) for psf in (one, two, one)]
     assert identities[0] == identities[2]
-    assert {name for name in identities[0] if identities[0][name] != identities[1][name]} == {"psf_crc32"}
+    assert {name for name in identities[0] if identities[0][name] != identities[1][name]} == {"psf_checksum"}
 
 
 def test_an_inference_of_ones_own_may_give_trees(stamp, priors):
@@ -203,6 +205,17 @@ def test_refusals(stamp, priors):
         calibrate(stamp, priors, num_simulations=3)
     with pytest.raises(InputError, match="method: expected at most 2 free parameters for a grid, found 5"):
         calibrate(stamp, priors, num_simulations=20, method="grid")
+
+
+@pytest.mark.parametrize("words", ["calibrated", "too narrow, " * 12, "scores off by +3.00, " * 30])
+def test_a_verdict_of_many_lines_covers_no_panel(words):
+    found = add_tests(synthetic(np.random.default_rng(2).random(200)))
+    found.attrs["verdict"] = words
+    figure = plot_calibration(found)
+    figure.canvas.draw()
+    lowest = figure._suptitle.get_window_extent().y0
+    assert all(ax.title.get_window_extent().y1 < lowest for ax in figure.axes)
+    plt.close(figure)
 
 
 @pytest.mark.slow

@@ -389,7 +389,7 @@ def test_without_places_and_sky_nothing_is_drawn_over_the_images():
         (KingPSF(slope=1.3942, typical_width=1.0821), "King profile, slope 1.39, core radius of some 1.08 pixel"),
         (
             MoffatPSF(slope=2.5, typical_width=3.0),
-            "Moffat profile, slope 2.5, full width at half maximum of some 3 pixel",
+            "Moffat profile, slope 2.5, FWHM of some 3 pixel",
         ),
         ("ImagePSF(psf.fits; sampling=0.25)", "image of the PSF, psf.fits"),
         ("MyOwnPSF", "MyOwnPSF"),

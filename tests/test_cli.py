@@ -20,8 +20,9 @@ from regions import Regions
 
 from pgm_mock import Field, InputError, Observation, download, read_regions
 from pgm_mock.catalogue.sources import Settings, sources_of
-from pgm_mock.cli import _parser, main
+from pgm_mock.cli import main
 from pgm_mock.cli.arguments import joined
+from pgm_mock.cli.parser import make_parser
 from pgm_mock.cli.place import position
 from pgm_mock.summary import FitSummary, ParameterSummary
 
@@ -94,7 +95,7 @@ def test_bad_input_is_status_2_in_one_line_without_traceback(files, tmp_path, ca
         ),
         (
             ("fit", image, exposure, *POSITION, "--psf", "nofile.fits"),
-            "pgm-mock fit: psf: expected ",
+            "pgm-mock fit: --psf: expected ",
         ),
         (
             ("catalog", image),
@@ -333,7 +334,7 @@ def test_a_position_on_the_sky_is_the_pixel_of_the_wcs(sky_files, command, form,
         "spaces": place.to_string("hmsdms", sep=" ", precision=5).split("-"),
     }[form]
     dec = dec if dec.startswith("-") else f"-{dec}"
-    options = _parser().parse_args(joined([command, image, exposure, "--ra", ra, "--dec", dec]))
+    options = make_parser().parse_args(joined([command, image, exposure, "--ra", ra, "--dec", dec]))
     assert position(options, Observation.read(image, exposure)) == pytest.approx((110.6, 61.2), abs=2e-3)
     assert " is x=110.6 y=61.2\n" in capsys.readouterr().err
 
@@ -390,7 +391,7 @@ def test_a_catalogue_goes_on_and_says_so(sky_files, tmp_path, capsys):
         (
             "catalog",
             "pgm_mock.catalogue.catalog",
-            "0 finished chunks of 32 sources are kept in {out}; the same command goes",
+            "0 finished chunks are kept in {out}; the same command goes",
         ),
         ("fit", "pgm_mock.inference.fit", "0 of 2 sources are in {out}"),
     ],
@@ -559,3 +560,14 @@ class TestFetch:
         assert len(err) == 2
         assert all("cannot be downloaded" in line for line in err)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_component_by_its_name(files, tmp_path, capsys):
+    """Its parameters are in the mocks' table; a name that is none is told with what there is."""
+    image, exposure, out = *files[:2], tmp_path / "mocks.fits"
+    command = ["mock", image, exposure, *POSITION, "--n", "2", "--out", out]
+    run(*command, "--component", "extended")
+    with fits.open(out) as hdus:
+        assert {"extended_core", "extended_beta", "flux"} <= set(hdus["PARAMETERS"].columns.names)
+    run(*command, "--component", "extend", status=2)
+    assert "component: expected extended, found 'extend'; did you mean extended?" in capsys.readouterr().err

@@ -598,11 +598,11 @@ def test_flagged():
         course.check_flagged(lambda p: 0)
 
 
-def metropolis(log_density, start, step, number, rng, rule=None, one_way=False, repeat=True):
+def metropolis(log_density, start, step, number, rng, rule=None, one_way=False, repeat=True, spread=lambda step: step):
     rule = rule or (lambda new, old: np.log(rng.uniform()) < new - old)
     point, height, draws = np.array(start, float), log_density(start), []
     while len(draws) < number:
-        move = rng.normal(0, step)
+        move = rng.normal(0, spread(step))
         proposed = point + (abs(move) if one_way else move)
         new = log_density(proposed)
         accepted = rule(new, height)
@@ -623,6 +623,8 @@ def test_metropolis():
         ({"repeat": False}, "no two draws in a row"),
         ({"rule": lambda new, old: rng.uniform() < np.exp(0.5 * (new - old))}, r"min\(1, p\(new\) / p\(old\)\)"),
         ({"one_way": True}, "both ways"),
+        ({"spread": np.sqrt}, "`step` is taken for a variance"),
+        ({"spread": lambda step: np.full(2, 1.3)}, r"steps of `step` = \[0.5 3. \] have the standard deviations 1.3"),
     ):
         with pytest.raises(course.WrongAnswer, match=said):
             course.check_metropolis(lambda *a, options=options: metropolis(*a, **options))

@@ -12,8 +12,8 @@ from scipy import stats
 
 from pgm_mock import InputError, Priors, fit, summarise
 from pgm_mock.inference import nuts, program
-from pgm_mock.priors import SITES
 from pgm_mock.resources import resource
+from pgm_mock.scene import Scene
 
 REFERENCE = Path(__file__).parent / "reference" / "a1835_posteriors.json"
 SOURCES = [(271, 216), (232, 399), (188, 418), (398, 294), (490, 406)]
@@ -78,13 +78,13 @@ def test_second_source_costs_no_compilation(stamp, priors):
 def test_groups_dimensions_and_provenance(posterior, stamp, priors):
     assert set(posterior.children) == {"posterior", "sample_stats", "observed_data", "constant_data"}
     assert dict(posterior["posterior"].sizes) == {"chain": 4, "draw": 1000}
-    assert set(posterior["posterior"].data_vars) == set(SITES)
+    assert set(posterior["posterior"].data_vars) == set(Scene().needed)
     assert {"diverging", "lp", "n_steps", "energy", "acceptance_rate"} <= set(posterior["sample_stats"].data_vars)
     np.testing.assert_array_equal(posterior["observed_data"]["counts"].values, stamp.counts)
     np.testing.assert_array_equal(posterior["constant_data"]["exposure"].values, stamp.exposure)
     np.testing.assert_array_equal(posterior["constant_data"].coords["x"], stamp.x[0])
     attrs = posterior["constant_data"].attrs
-    assert {name: attrs[f"prior_{name}"] for name in SITES} == priors.describe()
+    assert {name: attrs[f"prior_{name}"] for name in Scene().needed} == priors.describe()
     assert (attrs["name"], list(attrs["origin"])) == ("small", [101, 51])
     assert (posterior.attrs["seed"], posterior.attrs["method"]) == (1, "nuts")
     assert posterior.attrs["version_jax"]

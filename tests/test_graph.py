@@ -8,12 +8,12 @@ import numpyro
 import pytest
 
 from pgm_mock import InputError, model_graph, stamp_model
-from pgm_mock.priors import SITES
+from pgm_mock.scene import Scene
 
 
 def test_nodes_edges_plate_and_observation():
     graph = model_graph()
-    assert graph.edges == [(name, "expected_counts") for name in SITES] + [("expected_counts", "counts")]
+    assert graph.edges == [(name, "expected_counts") for name in Scene().needed] + [("expected_counts", "counts")]
     assert graph.plate == ("expected_counts", "counts")
     assert graph.observed == ("counts",)
     assert graph.distributions == {

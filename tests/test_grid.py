@@ -114,7 +114,7 @@ def test_a_psf_without_factors_gives_the_same(stamp, priors):
     jax.tree_util.register_static(Whole)
     forced = priors.replace(**{**FORCED, "psf_width": 1.4})
     axis = np.linspace(1e-5, 0.012, 300)
-    one, two = grid_posterior(stamp, forced, flux=axis), grid_posterior(stamp, forced, flux=axis, psf=Whole())
+    one, two = grid_posterior(stamp, forced, flux=axis), grid_posterior(stamp, forced.with_psf(Whole()), flux=axis)
     np.testing.assert_allclose(one["log_likelihood"], two["log_likelihood"], rtol=1e-12)
 
 
@@ -235,10 +235,10 @@ def test_any_parameter_that_is_one_number_has_an_axis(stamp):
     free["background_norm"] = dist.LogNormal(0.0, 0.5)
     fixed = FORCED | {"flux": 4e-3, "background_dy": 0.01, "neighbour_flux": np.array([2e-3, 1e-3])}
     fixed |= {"neighbour_x": np.array([115.0, 104.0]), "neighbour_y": np.array([66.0, 53.0])}
-    priors = Priors(**fixed, **free)
+    priors = Priors(KingPSF(1.5), **fixed, **free)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        grid = grid_posterior(mapped, priors, psf=KingPSF(1.5), **axes)
+        grid = grid_posterior(mapped, priors, **axes)
     exposed = stamp.exposure > 0
     for place in ((0, 0, 0), (1, 2, 1), (2, 1, 0)):
         own = {name: float(values[i]) for (name, values), i in zip(axes.items(), place, strict=True)}
@@ -250,7 +250,7 @@ def test_any_parameter_that_is_one_number_has_an_axis(stamp):
     figure = plot_grid(grid)
     assert sum(ax.axison for ax in figure.axes) == 6
     with pytest.raises(InputError, match="psf_slope: expected a value > 1, found 1"):
-        grid_posterior(mapped, priors, psf=KingPSF(1.5), **(axes | {"psf_slope": [1.0, 2.0]}))
+        grid_posterior(mapped, priors, **(axes | {"psf_slope": [1.0, 2.0]}))
     with pytest.raises(InputError, match=r"axes: expected parameters of x_pos.*background_norm, found 'extended_x'"):
         grid_posterior(mapped, priors, extended_x=[1.0, 2.0])
     with pytest.raises(InputError, match=r"axes: expected parameters of .* found 'neighbour_x'"):

@@ -13,21 +13,22 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from astropy.table import Table
+from astropy.wcs import WCS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgm_mock import DataWarning, InputError, Observation, Priors, read_regions
 from pgm_mock.cli import main
 from pgm_mock.cli.fit import _file_names
+from pgm_mock.distributions import FAMILIES
 from pgm_mock.errors import one_line, shown
 from pgm_mock.files import file_names, output_folder, replacing
 from pgm_mock.priorbounds import check_against, quantiles_of
-from pgm_mock.priors import FAMILIES
 from pgm_mock.regions import Region
 
-from . import hostile_fits, hostile_text
+from . import hostile_fits, hostile_tables, hostile_text
 
-SAID = ("warning: ", "note: ", "simulating ", "measuring ", "checking ", "a grid of ", "PSF: ")
+SAID = ("warning: ", "note: ", "simulating ", "measuring ", "checking ", "a grid of ", "PSF")
 LONGEST = 500
 NOWHERE = "/dev/null/nowhere"
 """A folder that cannot be made: what could be read ends here, before anything is computed."""
@@ -132,6 +133,28 @@ def test_odd_regions(attempt, tmp_path, name):
     status, line = attempt("catalog", "IMAGE", "EXPOSURE", "--out", NOWHERE, "--regions", "PATH", path=str(odd))
     assert status == 2
     assert "odd.reg: " in line or name in hostile_text.USABLE_REGIONS
+
+
+@pytest.mark.parametrize("name", hostile_tables.FILES_OF_SOURCES)
+def test_odd_tables_of_sources(attempt, tmp_path, monkeypatch, name):
+    """Nothing is opened but the file; where it can be read, none of its sources is in the image, which has no WCS."""
+    odd = tmp_path / "odd.list"
+    odd.write_bytes(hostile_tables.FILES_OF_SOURCES[name])
+    monkeypatch.setattr("urllib.request.urlopen", None)
+    status, line = attempt("catalog", "IMAGE", "EXPOSURE", "--out", NOWHERE, "--regions", "PATH", path=str(odd))
+    assert status == 2
+    assert "odd.list" in line
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        _, said = outcome(read_regions, odd, on_the_sky())
+    assert said.startswith(f"{odd}") or name in ("a column of two cases",)
+
+
+def on_the_sky() -> Observation:
+    """An image with a WCS, far from 210 degrees."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.cdelt = ["RA---TAN", "DEC--TAN"], [30.0, 2.0], [-0.001, 0.001]
+    return Observation(counts=np.zeros((9, 9)), exposure=np.ones((9, 9)), wcs=wcs)
 
 
 ECSV = "# %ECSV 1.0\n# ---\n# datatype:\n" + "".join(
@@ -354,7 +377,7 @@ def test_each_family_is_made_from_numbers_and_read_back(nine, tmp_path, family):
     path = tmp_path / "priors.toml"
     path.write_text(f'[{name}]\ndist = "{family}"\n{arguments}')
     priors = Priors.read(path, nine)
-    again = Priors.parse(priors.describe())
+    again = Priors.parse(priors.describe(), priors.psf)
     assert float(again[name].log_prob(0.3)) == pytest.approx(float(priors[name].log_prob(0.3)), rel=1e-6)
 
 

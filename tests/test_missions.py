@@ -129,7 +129,7 @@ def test_the_injected_flux_is_found_by_default(mission, tmp_path):
     assert units.Unit(observation.exposure_unit) == units.Unit(mission.unit)
     psf = choose_psf("auto", observation.header, observation.wcs, x, y)
     stamp = observation.stamp(x, y, 20)
-    found = fit(stamp, Priors.default(stamp, x, y, psf), psf=psf, seed=1)["posterior"]["flux"]
+    found = fit(stamp, Priors.default(stamp, x, y, psf), seed=1)["posterior"]["flux"]
     assert float(found.median()) == pytest.approx(flux, rel=0.03)
 
 

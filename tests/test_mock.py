@@ -14,7 +14,7 @@ from pgm_mock import (
     generate_mock_image,
     prior_predictive,
 )
-from pgm_mock.priors import SITES
+from pgm_mock.scene import Scene
 
 PARS = {"x_pos": 110.6, "y_pos": 61.2, "flux": 2e-2, "background": 3e-5, "psf_width": 1.4}
 
@@ -51,7 +51,7 @@ def test_full_field(real):
 
 def test_parameters_follow_their_priors(priors):
     draws = [draw_parameters(priors, seed=seed) for seed in range(400)]
-    assert list(draws[0]) == list(SITES)
+    assert list(draws[0]) == Scene().needed
     assert all(isinstance(value, float) for value in draws[0].values())
     flux = np.log([draw["flux"] for draw in draws])
     assert stats.kstest(flux, stats.norm(float(priors["flux"].loc), 2.0).cdf).pvalue > 1e-4

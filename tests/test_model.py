@@ -1,7 +1,5 @@
 """The model against SciPy's sums, at every edge that has a derivative."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +13,6 @@ from pgm_mock import Observation, Priors, expected_counts, stamp_model
 from pgm_mock.counts import PoissonImage
 from pgm_mock.inference.unconstrained import Data, constrain
 from pgm_mock.inference.unconstrained import log_density as unconstrained_log_density
-from pgm_mock.psf import GaussianPSF
 
 THETA = {"x_pos": 110.6, "y_pos": 61.2, "flux": 4e-3, "background": 1e-5, "psf_width": 1.4}
 
@@ -80,7 +77,7 @@ def test_unconstrained_density_has_the_jacobian(stamp, priors):
         share = (THETA[name] - (centre - 6)) / 12
         z[name] = special.logit(share)
         jacobian += np.log(12 * share * (1 - share))
-    found = unconstrained_log_density(z, Data.of(stamp), priors, GaussianPSF())
+    found = unconstrained_log_density(z, Data.of(stamp), priors)
     jacobian += sum(np.log(THETA[name]) for name in ("flux", "background", "psf_width"))
     assert float(found) == pytest.approx(scipy_log_density(stamp, THETA) + jacobian, abs=1e-9)
     for name, value in constrain(z, priors).items():
@@ -189,7 +186,7 @@ def test_one_program_for_other_numbers_in_the_same_families(stamp):
     def density(observed, priors):
         nonlocal count
         count += 1
-        return unconstrained_log_density(dict.fromkeys(THETA, 0.1), observed, priors, GaussianPSF())
+        return unconstrained_log_density(dict.fromkeys(THETA, 0.1), observed, priors)
 
     moved = Observation(counts=stamp.counts, exposure=stamp.exposure, origin=(1, 1))
     for observation in (stamp, moved):
@@ -199,7 +196,7 @@ def test_one_program_for_other_numbers_in_the_same_families(stamp):
     assert count == 2
 
 
-def test_psf_is_an_argument_of_the_model(stamp, priors):
+def test_psf_is_a_part_of_the_model(stamp, priors):
     class Flat:
         def pixel_fraction(self, x, y, x_pos, y_pos, psf_width):
             return jnp.full(np.broadcast_shapes(np.shape(x), np.shape(y)), 0.01)
@@ -208,8 +205,8 @@ def test_psf_is_an_argument_of_the_model(stamp, priors):
             return None
 
     jax.tree_util.register_static(Flat)
-    arguments = (stamp.exposure, stamp.columns, stamp.rows, priors, stamp.counts)
-    flat = log_density(partial(stamp_model, psf=Flat()), arguments, {}, THETA)[0]
+    arguments = (stamp.exposure, stamp.columns, stamp.rows, priors.with_psf(Flat()), stamp.counts)
+    flat = log_density(stamp_model, arguments, {}, THETA)[0]
     mean = stamp.exposure * (4e-3 * 0.01 + 1e-5)
     sharp = model_log_density(stamp, priors, THETA)
     exposed = stamp.exposure > 0

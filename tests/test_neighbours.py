@@ -22,10 +22,10 @@ from pgm_mock import (
     summarise,
 )
 from pgm_mock.counts import PoissonImage, list_counts
-from pgm_mock.expected import factors_of
 from pgm_mock.inference.refit import refit
 from pgm_mock.psf import ImagePSF, KingPSF, MoffatPSF, SumOfGaussians
 from pgm_mock.results import fitted_to, flat_draws
+from pgm_mock.scene import Pixels, Scene
 
 TRUTH = {
     "x_pos": 109.0,
@@ -91,9 +91,9 @@ def test_expected_counts_are_the_sum_by_scipy(crowded):
     np.testing.assert_allclose(expected_counts(*image, **TRUTH), oracle, rtol=1e-9, atol=1e-12)
     ramps = crowded.exposure, crowded.x, crowded.y
     np.testing.assert_allclose(expected_counts(*ramps, **TRUTH), oracle, rtol=1e-9, atol=1e-12)
-    factors = factors_of(*image, GaussianPSF(), TRUTH)
+    factors = Scene().naming(TRUTH).light(Pixels(*image), GaussianPSF(), TRUTH)
     np.testing.assert_allclose(factors.image(float), oracle, rtol=1e-9, atol=1e-12)
-    assert float(factors.light() + factors.sky()) == pytest.approx(oracle.sum(), rel=1e-9)
+    assert float(factors.total()) == pytest.approx(oracle.sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize("psf", [GaussianPSF(), KingPSF(1.6)], ids=["few products", "many products"])
@@ -104,7 +104,8 @@ def test_log_probability_of_a_list_is_scipys(crowded, psf, bright):
     counts = crowded.counts * bright
     exposed = crowded.exposure > 0
     oracle = stats.poisson.logpmf(counts, mean)[exposed].sum()
-    told = PoissonImage(jnp.asarray(mean), jnp.asarray(exposed), factors_of(*image, psf, TRUTH))
+    light = Scene().naming(TRUTH).light(Pixels(*image), psf, TRUTH)
+    told = PoissonImage(jnp.asarray(mean), jnp.asarray(exposed), light)
     assert float(told.log_prob(list_counts(counts))) == pytest.approx(oracle, rel=1e-10)
 
 
@@ -134,7 +135,7 @@ def test_extended_source_is_the_beta_model_seen_through_the_psf(stamp, psf):
     exposed = stamp.exposure > 0
     seen = (through[0] - through[1])[exposed] / stamp.exposure[exposed]
     np.testing.assert_allclose(seen, oracle[exposed], atol=1e-4 * CLUSTER["extended_flux"])
-    factors = factors_of(*stamp.image[:3], psf, CLUSTER)
+    factors = Scene().naming(CLUSTER).light(Pixels(*stamp.image), psf, CLUSTER)
     np.testing.assert_allclose(factors.image(float), through[0], rtol=1e-10, atol=1e-12)
 
 
@@ -212,7 +213,7 @@ def test_evidence_against_no_source_is_that_of_a_fit_without_one(crowded, priors
 def test_refit_is_best_fit(crowded, priors):
     """Oracle: Newton's method with the exact Hessian from three starts."""
     starts = {name: np.asarray(value)[None] for name, value in TRUTH.items()}
-    found = refit(crowded, crowded.counts[None], starts, priors, GaussianPSF())
+    found = refit(crowded, crowded.counts[None], starts, priors)
     best = best_fit(crowded, priors)
     for name in priors:
         np.testing.assert_allclose(found[name][0], best[name], rtol=2e-3, atol=2e-3, err_msg=name)
@@ -223,18 +224,21 @@ def test_a_free_slope_is_found_and_needs_a_profile_that_has_one(stamp):
     """Oracle: the truth of a bright mock, to three standard deviations."""
     truth = TRUTH | {"flux": 1.0, "psf_slope": 1.8}
     truth = {name: value for name, value in truth.items() if not name.startswith("neighbour")}
-    counts = generate_mock_image(stamp.exposure, stamp.x, stamp.y, truth, psf=KingPSF(), seed=1)
+    king = Priors.default(stamp, psf=KingPSF())
+    counts = generate_mock_image(stamp.exposure, stamp.x, stamp.y, truth, priors=king, seed=1)
     bright = replace(stamp, counts=counts, name="bright")
     default = Priors.default(bright, 109.0, 60.0, KingPSF()).replace(psf_slope=dist.TruncatedNormal(1.5, 0.5, low=1.1))
     free = default.replace(background_dx=dist.Normal(0.0, 0.05), background_dy=dist.Normal(0.0, 0.05))
-    slope = fit(bright, free, psf=KingPSF())["posterior"]["psf_slope"].values
+    slope = fit(bright, free)["posterior"]["psf_slope"].values
     assert abs(slope.mean() - 1.8) < 3 * slope.std() < 0.3
-    with pytest.raises(InputError, match="psf_slope: expected a King or Moffat profile, found GaussianPSF"):
-        fit(bright, free)
+    with pytest.raises(
+        InputError, match="psf_slope: expected a PSF with a slope, as King and Moffat, found GaussianPSF"
+    ):
+        fit(bright, free.with_psf(GaussianPSF()))
 
 
 def test_priors_survive_words_and_files(crowded, priors):
-    again = Priors.parse(priors.describe())
+    again = Priors.parse(priors.describe(), priors.psf)
     assert again.describe() == priors.describe()
     assert (priors.neighbours, priors.dimension) == (2, 13)
 

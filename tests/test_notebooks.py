@@ -330,7 +330,7 @@ def test_the_widget_in_a_browser(tmp_path):
         browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
         try:
             browser.get(address)
-            wait = WebDriverWait(browser, 90)
+            wait = WebDriverWait(browser, 400)
             wait.until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".noUi-handle")) == 6)
             line = browser.find_element(By.CSS_SELECTOR, "input[type=text]")
             picture = browser.find_element(By.CSS_SELECTOR, "img.widget-image, .widget-image img")
@@ -342,12 +342,20 @@ def test_the_widget_in_a_browser(tmp_path):
             wait.until(lambda _: line.get_property("value") != before[0])
             wait.until(lambda _: picture.get_attribute("src") != before[1])
             assert flux(line.get_property("value")) > 2 * flux(before[0])
+            wait.until(lambda _: still(line))
             (_, best) = browser.find_elements(By.CSS_SELECTOR, "button.widget-button")
             best.click()
             wait.until(lambda _: abs(flux(line.get_property("value")) / 0.00274 - 1) < 0.01)
             browser.save_screenshot(str(tmp_path / "play.png"))
         finally:
             browser.quit()
+
+
+def still(line) -> bool:
+    """Whether a line of text stays as it is for a second."""
+    before = line.get_property("value")
+    time.sleep(1.0)
+    return line.get_property("value") == before
 
 
 def flux(line: str) -> float:

@@ -11,7 +11,6 @@ from scipy import stats
 from pgm_mock import Observation, Priors, stamp_model
 from pgm_mock.counts import PhotonList, PixelList, PoissonImage, bucket, list_counts
 from pgm_mock.inference.unconstrained import Data, constrain, log_density
-from pgm_mock.psf import GaussianPSF
 
 
 @pytest.fixture
@@ -48,11 +47,11 @@ def test_photons_are_the_counts(stamp):
 
 @pytest.mark.parametrize("place", [Z, Z | {"flux": -30.0}, Z | {"x_pos": 130.0}, Z | {"psf_width": -5.0}], ids=str)
 def test_value_gradient_and_hessian_are_the_dense_ones(stamp, priors, place):
-    data, psf = Data.of(stamp), GaussianPSF()
+    data = Data.of(stamp)
     vector, names = jnp.array(list(place.values())), list(place)
 
     def sparse(v):
-        return log_density(dict(zip(names, v, strict=True)), data, priors, psf)
+        return log_density(dict(zip(names, v, strict=True)), data, priors)
 
     def full(v):
         return dense(dict(zip(names, v, strict=True)), stamp, priors)
@@ -65,7 +64,7 @@ def test_value_gradient_and_hessian_are_the_dense_ones(stamp, priors, place):
 def test_value_is_scipys_on_a_real_stamp(real):
     stamp = real.stamp(232, 399)
     priors = Priors(x_pos=232.6, y_pos=399.3, flux=0.03, background=8e-6, psf_width=1.6)
-    found = log_density({}, Data.of(stamp), priors, GaussianPSF())
+    found = log_density({}, Data.of(stamp), priors)
 
     def interval(centre, mean):
         return np.diff(stats.norm.cdf([centre - 0.5, centre + 0.5], mean, 1.6), axis=0)[0]
@@ -79,7 +78,7 @@ def test_single_precision(stamp):
     """Rounding: some 100 logarithms of order 10 to 6e-8 each."""
     expected = float(dense(Z, stamp, unbounded(Priors.default(stamp))))
     with jax.enable_x64(False):
-        found = float(log_density(Z, Data.of(stamp), unbounded(Priors.default(stamp)), GaussianPSF()))
+        found = float(log_density(Z, Data.of(stamp), unbounded(Priors.default(stamp))))
     assert found == pytest.approx(expected, abs=2e-3)
 
 
@@ -91,13 +90,13 @@ def test_a_psf_without_factors_takes_the_dense_mean(stamp):
 
 def test_no_photon_at_all(stamp, priors):
     empty = Observation(counts=0 * stamp.counts, exposure=stamp.exposure, origin=stamp.origin)
-    value, gradient = jax.value_and_grad(lambda z: log_density(z, Data.of(empty), priors, GaussianPSF()))(Z)
+    value, gradient = jax.value_and_grad(lambda z: log_density(z, Data.of(empty), priors))(Z)
     assert float(value) == pytest.approx(float(dense(Z, empty, priors)), abs=1e-10)
     assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient))
 
 
 def test_padding_changes_nothing(stamp, priors):
-    short, long = (log_density(Z, Data.of(stamp, n), priors, GaussianPSF()) for n in (256, 1024))
+    short, long = (log_density(Z, Data.of(stamp, n), priors) for n in (256, 1024))
     assert float(short) == pytest.approx(float(long), rel=1e-14)
 
 
@@ -108,7 +107,7 @@ def test_a_bright_image_is_a_list_of_pixels(stamp, priors):
     assert isinstance(data.photons, PixelList)
     assert len(data.photons.number) == stamp.counts.size
     vector, names = jnp.array(list(Z.values())), list(Z)
-    sparse = jax.value_and_grad(lambda v: log_density(dict(zip(names, v, strict=True)), data, priors, GaussianPSF()))
+    sparse = jax.value_and_grad(lambda v: log_density(dict(zip(names, v, strict=True)), data, priors))
     full = jax.value_and_grad(lambda v: dense(dict(zip(names, v, strict=True)), bright, priors))
     (value, gradient), (expected, slope) = sparse(vector), full(vector)
     assert float(value) == pytest.approx(float(expected), rel=1e-12)
@@ -118,6 +117,6 @@ def test_a_bright_image_is_a_list_of_pixels(stamp, priors):
 def test_an_absurdly_bright_background_is_improbable(stamp, priors):
     """A product of eight means beyond 1e38 overflows; a sampler that comes by must not find an infinite likelihood."""
     z = Z | {"background": float(np.log(1e53))}
-    value, gradient = jax.value_and_grad(lambda z: log_density(z, Data.of(stamp), priors, GaussianPSF()))(z)
+    value, gradient = jax.value_and_grad(lambda z: log_density(z, Data.of(stamp), priors))(z)
     assert float(value) == pytest.approx(-1e53 * stamp.exposure.sum(), rel=1e-9)
     assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient))

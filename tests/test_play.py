@@ -1,5 +1,6 @@
 """Play: the pure view, the window under synthetic mouse events, the widget. Oracles: SciPy, the model's functions."""
 
+import asyncio
 import dataclasses
 import math
 import subprocess
@@ -133,19 +134,37 @@ def test_the_widget(stamp, priors):
     assert sliders[2].value == pytest.approx(best_fit(stamp, priors)["flux"], rel=1e-6)
 
 
+def test_steps_that_come_together_are_drawn_once(stamp, priors, monkeypatch):
+    """In a notebook's kernel, whose loop runs; oracle: the number of pictures, and the last step is the one drawn."""
+    box = play_widget(stamp, priors)
+    flux, line, drawn = box.children[3], box.children[-1], []
+    box.children[0].observe(drawn.append, "value")
+
+    async def drag() -> None:
+        for step in range(1, 41):
+            flux.value = 1e-3 * 1.1**step
+        await asyncio.sleep(0.3)
+
+    asyncio.run(drag())
+    assert len(drawn) == 1
+    assert f'"flux": {1e-3 * 1.1**40:.6g}' in line.value
+
+
 @pytest.fixture(scope="module")
 def crowded(stamp):
     """A stamp with a background map, and priors with neighbours, a slope, a gradient and an extended source."""
     mapped = dataclasses.replace(stamp, background_map=np.full(stamp.shape, 0.02), name="crowded")
     extra = {"background_dx": dist.Normal(0.0, 0.02), "psf_slope": 1.5, "extended_flux": dist.LogNormal(-5.0, 1.0)}
     extra |= {"extended_x": 104.0, "extended_y": 56.0, "extended_core": 3.0, "extended_beta": 0.6}
-    return mapped, Priors.default(mapped, 110.6, 61.2, neighbours=[(115.0, 66.0), (103.0, 54.0)]).replace(**extra)
+    return mapped, Priors.default(mapped, 110.6, 61.2, neighbours=[(115.0, 66.0), (103.0, 54.0)]).replace(
+        **extra
+    ).with_psf(KingPSF(1.5))
 
 
 def test_every_parameter_is_seen_and_has_its_slider(crowded):
     """Oracle: the model's expected counts, and SciPy's law about them."""
     stamp, priors = crowded
-    window = play_window(stamp, priors, psf=KingPSF(1.5))
+    window = play_window(stamp, priors)
     single = [name for name in priors if not name.startswith("neighbour")]
     assert list(window.sliders) == [*single, "exposure"]
     parameters = window.state.parameters
@@ -170,7 +189,7 @@ def test_every_parameter_is_seen_and_has_its_slider(crowded):
     namespace = {}
     exec(window.state.as_python(), namespace)
     image = stamp.exposure, stamp.x, stamp.y, namespace["pars"]
-    again = generate_mock_image(*image, psf=KingPSF(1.5), background_map=stamp.background_map)
+    again = generate_mock_image(*image, priors=priors, background_map=stamp.background_map)
     assert again.shape == stamp.shape
     plt.close(window.figure)
 
@@ -179,13 +198,13 @@ def test_every_parameter_is_seen_and_has_its_slider(crowded):
 def test_best_fit_moves_the_neighbours_too(crowded):
     stamp, priors = crowded
     priors = priors.replace(extended_flux=0.0, background_dx=0.0)
-    window = play_window(stamp, priors, psf=KingPSF(1.5))
+    window = play_window(stamp, priors)
     window.best_fit()
-    found = best_fit(stamp, priors, psf=KingPSF(1.5))
+    found = best_fit(stamp, priors)
     for name, value in window.state.parameters.items():
         np.testing.assert_allclose(value, found[name], rtol=1e-6, atol=1e-12)
     plt.close(window.figure)
-    box = play_widget(stamp, priors, psf=KingPSF(1.5))
+    box = play_widget(stamp, priors)
     assert len(box.children) == 1 + 13 + 1 + 2
     box.children[-2].children[1].click()
     assert f'"neighbour_x": [{found["neighbour_x"][0]:.6g}, ' in box.children[-1].value

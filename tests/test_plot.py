@@ -35,7 +35,7 @@ def posterior(stamp, priors):
         name: rng.normal(value, spread[name], (2, 400))
         for name, value in (truth | {"background": 1e-5, "psf_width": 1.4}).items()
     }
-    return data_tree({"posterior": draws}, stamp, priors=priors, attrs={"psf": "GaussianPSF"})
+    return data_tree({"posterior": draws}, stamp, priors, conditioned=True, attrs={"psf": "GaussianPSF"})
 
 
 @pytest.fixture(scope="module")

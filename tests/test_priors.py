@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from pgm_mock import InputError, Observation, Priors
-from pgm_mock.priors import SITES
 from pgm_mock.resources import resource
+from pgm_mock.scene import Scene
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def test_doubling_the_exposure_halves_the_flux(stamp):
 
 def test_replace_leaves_the_others_and_the_original(priors):
     changed = priors.replace(flux=dist.Gamma(2.0, 100.0), psf_width=1)
-    assert list(changed) == list(SITES)
+    assert list(changed) == Scene().needed
     assert list(changed.free) == ["x_pos", "y_pos", "flux", "background"]
     assert changed["psf_width"] == 1.0
-    assert list(priors.free) == list(SITES)
+    assert list(priors.free) == Scene().needed
 
 
 def test_the_example_file(real):
@@ -203,10 +203,10 @@ def test_words_are_read_back(priors):
     mixed = priors.replace(
         x_pos=dist.Uniform(260.0, 280.0), psf_width=dist.TruncatedNormal(1.0, 0.3, low=0.1), background=5e-6
     )
-    again = Priors.parse(mixed.describe())
+    again = Priors.parse(mixed.describe(), mixed.psf)
     assert again.describe() == mixed.describe()
     value = 1.3
     assert float(again["psf_width"].log_prob(value)) == pytest.approx(float(mixed["psf_width"].log_prob(value)))
     for text in ("__import__('os')", "Normal(loc=open('x'))", "Nothing(loc=1)", "", "Normal(loc=1, size=3)"):
         with pytest.raises(InputError, match="flux: expected a distribution with numbers as its arguments, found"):
-            Priors.parse(mixed.describe() | {"flux": text})
+            Priors.parse(mixed.describe() | {"flux": text}, mixed.psf)

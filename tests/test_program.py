@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from pgm_mock import expected_counts
+from pgm_mock import expected_counts, keep_compiled
 from pgm_mock.inference import program
 
 
@@ -26,3 +27,27 @@ def test_forgetting_leaves_the_users_own_programs_alone():
         program.forget()
         assert expected_counts._cache_size() == 0
     assert len(traces) == 1
+
+
+@pytest.fixture
+def cache_settings():
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_compiled_programs_are_kept_where_it_is_said(tmp_path, monkeypatch, cache_settings):
+    """The argument, then JAX's own variable, then the user's cache folder; a file in the way keeps nothing."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "jax"))
+    assert keep_compiled(tmp_path / "own") == tmp_path / "own"
+    assert keep_compiled() == tmp_path / "jax"
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "jax")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    assert keep_compiled() == tmp_path / "xdg" / "pgm_mock" / "compiled"
+    assert (tmp_path / "xdg" / "pgm_mock" / "compiled").is_dir()
+    (tmp_path / "file").write_text("")
+    assert keep_compiled(tmp_path / "file" / "below") is None
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "xdg" / "pgm_mock" / "compiled")

@@ -385,7 +385,7 @@ def test_a_choice_is_said_in_one_line(wcs_of):
     assert "King profile of EPN at 1.5 keV (assumed: the header has no PI range)" in said["auto"]
     assert said["gaussian"].startswith("PSF: Gaussian; a Gaussian's flux leaves out the light in the wings")
     assert "this image's own is a King profile of EPN" in said["gaussian"]
-    assert "Moffat profile of slope 2.5" in said["moffat"]
+    assert "Moffat profile, slope 2.5, FWHM of some 3 pixel" in said["moffat"]
     assert "has no header" in choose_and_say("auto", None, None, 1.0, 1.0)[1]
     assert "no celestial coordinates" in choose_and_say("king", header, None, 1.0, 1.0)[1]
     assert not any("\n" in line for line in said.values())
@@ -442,4 +442,4 @@ class TestImagesOfOtherSampling:
         fits.PrimaryHDU(self.gaussian(4.0)).writeto(tmp_path / "psf.fits")
         field = Field(stamp, [Region("1", 110.6, 61.2, 5.0)])
         (source,) = sources_of([field], Settings(psf=str(tmp_path / "psf.fits"), psf_sampling=4.0, half_size=8))
-        assert float(source.psf.sampling) == 4.0
+        assert float(source.priors.psf.sampling) == 4.0

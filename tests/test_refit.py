@@ -5,7 +5,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import optimize, stats
 
-from pgm_mock import GaussianPSF, Priors
+from pgm_mock import Priors
 from pgm_mock.inference import program
 from pgm_mock.inference.refit import refit, refit_with_height
 
@@ -72,9 +72,9 @@ def test_without_their_priors_position_and_flux_are_those_of_the_largest_likelih
 
     oracle = np.array([found_by_scipy(image) for image in images])
     share = dict.fromkeys(("x_pos", "y_pos", "flux"), 0.0)
-    pulled = refit(stamp, images, starts, pulling, GaussianPSF())
+    pulled = refit(stamp, images, starts, pulling)
     number = len(program._compiled)
-    found, heights = refit_with_height(stamp, images, starts, pulling, GaussianPSF(), prior_share=share)
+    found, heights = refit_with_height(stamp, images, starts, pulling, prior_share=share)
     assert len(program._compiled) == number
     own = np.stack([found["x_pos"], found["y_pos"], np.log(found["flux"]), np.log(found["background"])], axis=1)
     spread = np.array([0.2, 0.2, 0.14, 0.15])  # standard deviations of such fits
@@ -86,16 +86,14 @@ def test_without_their_priors_position_and_flux_are_those_of_the_largest_likelih
 
 
 def test_what_is_not_free_stays_where_it_is(stamp, pulling, starts, images):
-    held, heights = refit_with_height(stamp, images, starts, pulling, GaussianPSF(), free=())
+    held, heights = refit_with_height(stamp, images, starts, pulling, free=())
     for name, start in starts.items():
         np.testing.assert_allclose(held[name], start, rtol=1e-6)
     for image, height, *each in zip(images, heights, *(starts[name] for name in NAMES), strict=True):
         assert height == pytest.approx(log_likelihood(stamp, image, *each), rel=1e-6)
     number = len(program._compiled)
     share = {"flux": 0.0}
-    found, heights = refit_with_height(
-        stamp, images, starts, pulling, GaussianPSF(), prior_share=share, free=["flux", "psf_width"]
-    )
+    found, heights = refit_with_height(stamp, images, starts, pulling, prior_share=share, free=["flux", "psf_width"])
     assert len(program._compiled) == number
     for name in ("x_pos", "y_pos", "background"):
         np.testing.assert_allclose(found[name], starts[name], rtol=1e-6)
@@ -123,7 +121,7 @@ def test_every_climb_ends_where_the_residuals_balance_the_priors(stamp, pulling)
     starts = {name: truth[name] * np.exp(rng.normal(0, 0.05, 64)) for name in ("flux", "background")}
     starts |= {name: truth[name] + rng.normal(0, 0.1, 64) for name in ("x_pos", "y_pos")}
     images = rng.poisson(expected(stamp, *truth.values()), (64, *stamp.shape))
-    found = refit(stamp, images, starts, wide, GaussianPSF())
+    found = refit(stamp, images, starts, wide)
     means = np.stack([expected(stamp, *each) for each in zip(*(found[name] for name in NAMES), strict=True)])
     spread = np.sqrt(means.sum((1, 2)))
     pull = sum((np.log(found[name]) - middle) / width**2 for name, (middle, width) in pulls.items()) / spread

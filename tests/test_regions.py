@@ -83,6 +83,52 @@ def test_ds9_circles_in_pixels(write, sky, text):
     assert region[1:] == pytest.approx((10.0, 20.0, 3.0))
 
 
+COVERED = {
+    "image": "image\nellipse(10,20,3,2,30)",
+    "image, without an angle": "image\nELLIPSE(10,20,1,3)",
+    "image, no brackets": "image; ellipse 10 20 3i 2i 595.005 # color=green",
+    "physical": "physical\n+ ellipse(760.5,1560.5,80,240,30)",
+    "no frame, as CIAO writes": "# Region file format: CIAO version 1.0\nellipse(760.5,1560.5,240,80,30)",
+    "a box": "image\nbox(10,20,4,6,0)",
+    "a box without an angle": "image\nbox(10,20,4,6)",
+    "a rotated box, as CIAO writes": "rotbox(760.5,1560.5,480,240,45)",
+    "a box in DS9's way": "physical\nbox(760.5,1560.5,480,240,45) ||",
+}
+
+
+@pytest.mark.parametrize("text", COVERED.values(), ids=COVERED)
+def test_ds9_ellipses_and_boxes_in_pixels(write, sky, text):
+    """The larger semi-axis, and half of the longer side, are the radius."""
+    (region,) = read_regions(write(text), sky)
+    assert region == ("1", *(pytest.approx(value) for value in (10.0, 20.0, 3.0)))
+
+
+def test_ds9_ellipses_and_boxes_on_the_sky(write, sky):
+    """A pixel has 4 arcsec."""
+    place = sky.wcs.pixel_to_world(10 - 1, 20 - 1)
+    words = place.to_string("hmsdms", sep=":", precision=6).replace(" ", ",")
+    for text in (
+        f'fk5\nellipse({place.ra.deg},{place.dec.deg},12",8",30) # text={{a}}',
+        f"icrs;ellipse({place.icrs.ra.deg}d,{place.icrs.dec.deg}d,0.1',0.2') # text={{a}}",
+        f'ellipse({words},4",12",0) # text={{a}}',
+        f"j2000; box({words},{12 / 3600},{24 / 3600},75) # text={{a}}",
+    ):
+        (region,) = read_regions(write(text), sky)
+        assert region.name == "a"
+        assert region[1:] == pytest.approx((10.0, 20.0, 3.0), abs=1e-3), text
+
+
+def test_the_ellipses_of_a_real_list(write):
+    """A list in which the last one is of an extended source; excluded ones stay out."""
+    text = (
+        "global color=red\nimage ; ellipse(127.800,166.400,3.10645,3.10645,595.005)\n"
+        "image ; -ellipse(1,2,3,4,5)\nimage ; ellipse(263.708,275.181,23.1658,26.0474,59.8832) # color=green\n"
+    )
+    with pytest.warns(DataWarning, match="1 regions that are excluded"):
+        regions = read_regions(write(text))
+    assert regions == [Region("1", 127.8, 166.4, 3.10645), Region("2", 263.708, 275.181, 26.0474)]
+
+
 def test_ds9_circles_on_the_sky_follow_the_wcs(write, sky):
     place = sky.wcs.pixel_to_world(10 - 1, 20 - 1)
     ra, dec = place.ra.deg, place.dec.deg
@@ -111,8 +157,9 @@ def test_points_have_no_radius(write):
 
 
 def test_other_shapes_and_exclusions_are_counted(write):
-    text = "image\ncircle(1,2,3)\n-circle(4,5,6)\nellipse(1,2,3,4,5)\nbox(1,2,3,4,0)"
-    with pytest.warns(DataWarning, match="3 regions that are excluded or no circles: left out"):
+    text = "image\ncircle(1,2,3)\n-circle(4,5,6)\npolygon(1,2,3,4,5,6)\nannulus(1,2,3,4)\nellipse(1,2,3,4,5,6,0)"
+    said = "4 regions that are excluded, or no circles, ellipses, boxes or points: left out"
+    with pytest.warns(DataWarning, match=said):
         regions = read_regions(write(text))
     assert len(regions) == 1
 
@@ -120,13 +167,15 @@ def test_other_shapes_and_exclusions_are_counted(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected lines `x y radius` or DS9 circles, found none"),
-        ("# nothing\n", "expected lines `x y radius` or DS9 circles, found none"),
+        ("", "expected lines `x y radius`, DS9 circles, .* or a table of sources, found none"),
+        ("# nothing\n", "expected lines `x y radius`, DS9 circles, .* or a table of sources, found none"),
         ("1 2 3\n1 two 3\n", "line 2: expected numbers `x y radius`, found '1 two 3'"),
         ("1 2 3 4\n", "line 1: expected numbers `x y radius`, found '1 2 3 4'"),
         ("nan 2 3\n", "line 1: expected numbers"),
         ("1 2 -3\n", "line 1: expected a radius > 0, found -3"),
-        ("image\ncircle(1,2)", r"line 2: expected a DS9 circle, found 'circle\(1,2\)'"),
+        ("image\ncircle(1,2)", r"line 2: expected a DS9 circle, ellipse, box or point, found 'circle\(1,2\)'"),
+        ("image\nellipse(1,2,3)", r"line 2: expected a DS9 circle, ellipse, box or point, found 'ellipse\(1,2,3\)'"),
+        ("image\nellipse(1,2,3,0,5)", r"line 2: expected a DS9 circle, ellipse, box or point, found 'ell"),
         ("image\ncircle(1,2,3)\nhello", "line 3: expected a DS9 region, found 'hello'"),
         ('fk5\ncircle(210,2,12")', "line 2: expected an image with a WCS to place fk5 coordinates in, found none"),
         ("wcsa\ncircle(1,2,3)", "line 1: expected image, physical or sky coordinates, found the frame 'wcsa'"),
@@ -135,6 +184,12 @@ def test_other_shapes_and_exclusions_are_counted(write):
 def test_refusals_number_the_line(write, text, message):
     with pytest.raises(InputError, match=r"sources\.reg: " + message):
         read_regions(write(text))
+
+
+def test_a_polygon_alone(write):
+    wanted = "expected lines `x y radius`, DS9 circles, ellipses, boxes or points, or a table of sources, found none"
+    with pytest.warns(DataWarning, match="1 regions"), pytest.raises(InputError, match=wanted):
+        read_regions(write("image\npolygon(1,2,3,4,5,6)"))
 
 
 def test_a_source_on_the_other_side_of_the_sky(write, sky):
@@ -162,12 +217,13 @@ class TestOneBadCircleOnTheSky:
     @pytest.mark.parametrize(
         "bad",
         [
+            'ellipse(30,-2,12",5",0) # text={bad}',
             'circle(30,-2,12") # text={bad}',
             'circle(14:00:00,+95:00:00,12") # text={bad}',
             'circle(210,2,0") # text={bad}',
             "circle(210,2) # text={bad}",
         ],
-        ids=["other side of the sky", "no declination", "no size", "no radius"],
+        ids=["an ellipse there", "other side of the sky", "no declination", "no size", "no radius"],
     )
     def test_it_costs_its_own_row(self, write, sky, bad):
         """Oracle: the list without it."""

@@ -11,13 +11,13 @@ import numpyro.distributions as dist
 import pytest
 from scipy import optimize, special, stats
 
-from pgm_mock import GaussianPSF, InputError, KingPSF, Observation, fit, summarise
+from pgm_mock import GaussianPSF, InputError, KingPSF, Observation, Priors, fit, summarise
 from pgm_mock.inference import search
 from pgm_mock.inference.doubts import DETECTION, EXTENT, POSITION, doubts, outside_circle
 from pgm_mock.inference.falsealarm import _tail
 from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.unconstrained import Data
-from pgm_mock.inference.weights import disagreement, weighted_quantile
+from pgm_mock.sampler.weights import disagreement, weighted_quantile
 
 CENTRE = (111.0, 61.0)
 
@@ -306,3 +306,32 @@ class TestBesideANeighbour:
         cumulated = np.append(0.0, np.cumsum(0.5 * (integral[1:] + integral[:-1])))
         limit = np.interp(0.95, cumulated / cumulated[-1], flux)
         assert numbers["flux_ul95"] == pytest.approx(limit, rel=0.06)
+
+
+def test_a_limit_under_uniform_priors_is_that_of_a_grid(stamp):
+    """A pinned Uniform is a fixed number, so that the sample at the place has fewer parameters. Oracle: SciPy."""
+    t = float(np.median(stamp.exposure[stamp.exposure > 0]))
+    priors = Priors(
+        x_pos=dist.Uniform(107.0, 115.0),
+        y_pos=dist.Uniform(57.0, 65.0),
+        psf_width=dist.Uniform(1.0, 2.0),
+        flux=dist.LogNormal(np.log(30 / t), 2.0),
+        background=dist.LogNormal(np.log(0.1 / t), 1.5),
+        background_dx=0.0,
+    )
+    (found,) = iter_posteriors([stamp], [priors], num_draws=9000)
+    columns, rows = (
+        np.diff(stats.norm.cdf(np.append(np.ravel(ramp) - 0.5, np.ravel(ramp)[-1] + 0.5), place, 1.5))
+        for ramp, place in ((stamp.columns, 111.0), (stamp.rows, 61.0))
+    )
+    light, seen = rows[:, None] * columns, stamp.exposure > 0
+    n, time, share = stamp.counts[seen], stamp.exposure[seen], light[seen]
+    flux = np.linspace(0.0, 150 / t, 401)[:, None, None]
+    log_b = np.linspace(np.log(0.1 / t) - 3.0, np.log(0.1 / t) + 3.0, 121)[:, None]
+    mean = time * (flux * share + np.exp(log_b))
+    height = np.where(n > 0, n * np.log(mean), 0.0).sum(axis=2) - mean.sum(axis=2)
+    height += stats.norm.logpdf(log_b[:, 0], np.log(0.1 / t), 1.5)
+    density = np.exp(height - height.max()).sum(axis=1)
+    cumulated = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1])))
+    limit = np.interp(0.95, cumulated / cumulated[-1], flux.ravel())
+    assert found.numbers["flux_ul95"] == pytest.approx(limit, rel=0.03)

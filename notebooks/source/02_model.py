@@ -14,6 +14,7 @@ import pgm_mock
 from pgm_mock import course
 
 jax.config.update("jax_enable_x64", True)
+pgm_mock.keep_compiled()  # on disk, for the next part
 plt.rcParams["figure.dpi"] = 70
 
 # None is a simulated field. For the real sky, "a1835": the folder that `pgm-mock fetch --out a1835` made.

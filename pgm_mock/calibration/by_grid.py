@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpyro.distributions import biject_to
 
+from ..distributions import one_shape
 from ..errors import InputError
 from ..inference import StampPosterior, grid_posterior, marginal
 from ..observation import Observation
-from ..priors import Priors, one_shape
-from ..psf import PSF, describe_psf
+from ..priors import Priors
 
 if TYPE_CHECKING:
     import xarray
@@ -24,7 +24,7 @@ _NOTHING = 1e-7
 
 
 def grid_fits(
-    stamps: Iterable[Observation], priors_list: Iterable[Priors], *, psf: PSF, seed: int, num_draws: int = _DRAWS
+    stamps: Iterable[Observation], priors_list: Iterable[Priors], *, seed: int, num_draws: int = _DRAWS
 ) -> Iterator[StampPosterior]:
     """Compute each posterior on a coarse grid over the prior, then on a fine one where it is, and draw from that.
 
@@ -35,21 +35,21 @@ def grid_fits(
         if len(priors.free) > 2:
             raise InputError(f"method: expected at most 2 free parameters for a grid, found {len(priors.free)}")
         rng = np.random.default_rng((seed, zlib.crc32(stamp.name.encode())))
-        draws = _draw(stamp, priors, psf, num_draws, rng)
-        settings = {"seed": seed, "psf": describe_psf(psf), "num_draws": num_draws}
+        draws = _draw(stamp, priors, num_draws, rng)
+        settings = {"seed": seed, "num_draws": num_draws}
         yield StampPosterior(stamp, priors, "grid", draws, {}, {}, {}, settings, ("grid",))
 
 
-def _draw(stamp: Observation, priors: Priors, psf: PSF, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _draw(stamp: Observation, priors: Priors, number: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     import warnings
 
     d = len(priors.free)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the coarse grid is meant to be coarse
         wide: dict[str, Any] = _axes_of_prior(priors, _COARSE[d])
-        coarse = grid_posterior(stamp, priors, psf=psf, **wide)
+        coarse = grid_posterior(stamp, priors, **wide)
         axes: dict[str, Any] = {name: _where(coarse, priors, name, _POINTS[d]) for name in priors.free}
-        grid = grid_posterior(stamp, priors, psf=psf, **axes)
+        grid = grid_posterior(stamp, priors, **axes)
     density = grid["posterior"].values
     edges = {name: _edges(values) for name, values in axes.items()}
     cells = density.copy()

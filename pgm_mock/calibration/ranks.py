@@ -3,17 +3,15 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..expected import expected_counts, factors_of
 from ..inference import StampPosterior
 from ..inference.program import call
 from ..inference.unconstrained import Data, Point, log_likelihood_of
-from ..priors import ALL_SITES, SITES, Priors
-from ..psf import PSF
+from ..priors import Priors
 from ..results import flat
+from ..scene import SOURCE, Pixels
 
 SOURCE_COUNTS, LOG_LIKELIHOOD = "source_counts", "log_likelihood"
 """Expected counts of the source in the stamp; and ln p(counts | parameters), a quantity that depends on the data and so
@@ -38,18 +36,17 @@ class Ranks(NamedTuple):
 
 def rank_names(priors: Priors) -> list[str]:
     """The free parameters, and the two other quantities."""
-    single = [name for name in priors.free if not ALL_SITES[name].plural]
+    single = [name for name in priors.single if name in priors.free]
     return [*single, SOURCE_COUNTS, LOG_LIKELIHOOD]
 
 
-def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf: PSF) -> Ranks:
+def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float]) -> Ranks:
     """Rank the truth among the weighted draws of a posterior, or among the equal-weight draws of a chain.
 
     Args:
         posterior: what was inferred; one that failed has NaN draws, and NaN ranks.
         data: the simulated stamp as it was, whatever the inference was given.
         truth: the parameters that it was simulated with.
-        psf: that it was simulated with.
     """
     if posterior.weighted:
         draws = {name: posterior.weighted[name][0] for name in posterior.priors}
@@ -61,8 +58,9 @@ def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float], psf
         weights = np.full(len(draws["flux"]), 1.0 / len(draws["flux"]))
         resolution = 1.0 / _effective(posterior)
     together = {name: np.concatenate([values, np.asarray(truth[name])[None]]) for name, values in draws.items()}
-    counts, log_likelihood = (np.asarray(each) for each in call(_quantities, together, data, posterior.priors, psf))
-    values = {name: together[name] for name in posterior.priors.free if not ALL_SITES[name].plural}
+    counts, log_likelihood = (np.asarray(each) for each in call(_quantities, together, data, posterior.priors))
+    priors = posterior.priors
+    values = {name: together[name] for name in priors.single if name in priors.free}
     values |= {SOURCE_COUNTS: counts, LOG_LIKELIHOOD: log_likelihood}
     found: dict[str, list[float]] = {}
     for name, all_values in values.items():
@@ -90,20 +88,12 @@ def _effective(posterior: StampPosterior) -> float:
 
 
 @jax.jit
-def _quantities(
-    parameters: Point, data: Data, priors: Priors, psf: PSF
-) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+def _quantities(parameters: Point, data: Data, priors: Priors) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """The two quantities at each of n points."""
-    exposure = jnp.asarray(data.exposure)
+    source = priors.scene.only(SOURCE)
 
     def at_one(one: Point) -> tuple[Array, Array]:
-        own = {name: value for name, value in one.items() if name in SITES or name == "psf_slope"}
-        factors = factors_of(exposure, data.x, data.y, psf, own)
-        if factors is None:
-            dark = expected_counts(exposure, data.x, data.y, psf=psf, **(own | {"background": jnp.zeros(())}))
-            counts = jnp.sum(dark)
-        else:
-            counts = factors.light()
-        return counts, log_likelihood_of(one, data, priors, psf)
+        own = source.light(Pixels(*data.image), priors.psf, one).total()
+        return own, log_likelihood_of(one, data, priors)
 
     return jax.vmap(at_one)(parameters)

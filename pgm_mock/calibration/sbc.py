@@ -1,28 +1,26 @@
 """calibrate(): simulate, infer, and see where the truth lies."""
 
 import dataclasses
+import inspect
 import json
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from ..errors import InputError
 from ..files import replacing
+from ..identity import differences, identity, identity_of_model
 from ..inference import StampPosterior
 from ..inference.many import iter_posteriors
 from ..inference.unconstrained import Data
 from ..mock import simulate
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF, describe_psf
 from ..random import checked_seed, source_key
-from ..results import provenance
 from .by_grid import grid_fits
 from .ranks import Ranks, rank_names, ranks_of
 from .verdict import add_tests
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 
 METHODS = ("importance", "nuts", "grid", "auto")
 _SAVED_EVERY = 250
+_OWN = {"stamps", "priors_list", "method", "seed", "progress"}
+"""What `calibrate` itself hands to an inference."""
 
 Inference = Callable[[Iterable[Observation], Iterable[Priors]], Iterable[Any]]
 """Stamps and priors in; for each a DataTree or a `StampPosterior` out, in order."""
@@ -43,7 +43,6 @@ def calibrate(
     *,
     num_simulations: int = 1000,
     method: str = "importance",
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     seed: int | None = 0,
     inference: Inference | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -60,7 +59,6 @@ def calibrate(
         priors: that the parameters are drawn from, and that the inference uses.
         num_simulations: how many.
         method: "importance", "auto", "nuts", or "grid" for one or two free parameters.
-        psf: the family of the PSF.
         seed: a whole number; None draws one.
         inference: another inference to be checked instead: a function of stamps and priors that yields a posterior for
             each, in order: a DataTree with the group `posterior`, as of `fit` or ArviZ's `from_dict`, or a
@@ -85,16 +83,18 @@ def calibrate(
         raise InputError(f"method: expected {', '.join(METHODS)}, found {method!r}")
     if num_simulations < 20:
         raise InputError(f"num_simulations: expected at least 20, found {num_simulations}")
+    _check_options(options, method, inference)
     priors.check_free()
     seed = checked_seed(seed)
     key = source_key(seed, f"calibration of {observation.name}")
-    truth, counts = simulate(key, observation, priors, num_samples=num_simulations, psf=psf)
-    settings = _identity(observation, priors, psf) | {
-        "method": method if inference is None else getattr(inference, "__name__", "own"),
-        "num_simulations": num_simulations,
-        "seed": seed,
-        "options": json.dumps(options, sort_keys=True, default=str),
-    }
+    truth, counts = simulate(key, observation, priors, num_samples=num_simulations)
+    settings = identity(
+        **identity_of_model(observation, priors),
+        method=method if inference is None else getattr(inference, "__name__", "own"),
+        num_simulations=num_simulations,
+        seed=seed,
+        options=json.dumps(options, sort_keys=True, default=str),
+    )
     store = _Store(resume, settings, rank_names(priors), num_simulations)
 
     def stamps(first: int) -> Iterator[Observation]:
@@ -103,7 +103,7 @@ def calibrate(
 
     first = store.done
     if inference is None:
-        inference = _inference(method, psf, seed, options)
+        inference = _inference(method, seed, options)
     posteriors = inference(stamps(first), (priors for _ in range(first, num_simulations)))
     from tqdm import tqdm
 
@@ -115,32 +115,28 @@ def calibrate(
         true = {name: values[number] for name, values in truth.items()}
         known = isinstance(inferred, StampPosterior)
         posterior = inferred if known else StampPosterior.of_tree(inferred, stamp, priors)
-        store.add(ranks_of(posterior, Data.of(stamp), true, psf), posterior)
+        store.add(ranks_of(posterior, Data.of(stamp), true), posterior)
     found = add_tests(store.dataset())
     found.attrs |= settings
     store.close()
     return found
 
 
-def _identity(observation: Observation, priors: Priors, psf: PSF) -> dict[str, Any]:
-    """What a calibration is of: another exposure map, prior, PSF, version or precision is another one."""
-    exposure = zlib.crc32(np.ascontiguousarray(observation.exposure).tobytes())
-    if observation.background_map is not None:
-        exposure = zlib.crc32(observation.background_map.tobytes(), exposure)
-    arrays = 0
-    for leaf in jax.tree.leaves(psf):
-        arrays = zlib.crc32(np.asarray(leaf).tobytes(), arrays)
-    told: dict[str, Any] = {f"prior_{name}": text for name, text in priors.describe().items()}
-    told |= {"psf": describe_psf(psf), "psf_crc32": arrays, "name": observation.name, "exposure_crc32": exposure}
-    return told | provenance() | {"double_precision": int(jax.config.jax_enable_x64)}
+def _check_options(options: dict[str, Any], method: str, inference: Inference | None) -> None:
+    """Refuse, before anything is simulated, options that nobody would take."""
+    takes = grid_fits if method == "grid" else iter_posteriors
+    known = set() if inference is not None else set(inspect.signature(takes).parameters) - _OWN
+    if unknown := sorted(set(options) - known):
+        expected = ", ".join(sorted(known)) or "none beside an inference of your own"
+        raise InputError(f"options: expected {expected}; found {', '.join(unknown)}")
 
 
-def _inference(method: str, psf: PSF, seed: int, options: dict[str, Any]) -> Inference:
+def _inference(method: str, seed: int, options: dict[str, Any]) -> Inference:
     if method == "grid":
-        return lambda stamps, priors: grid_fits(stamps, priors, psf=psf, seed=seed, **options)
+        return lambda stamps, priors: grid_fits(stamps, priors, seed=seed, **options)
     if method == "nuts":
         options = {"num_chains": 2, "num_warmup": 500, "num_samples": 1000} | options
-    return lambda stamps, priors: iter_posteriors(stamps, priors, method=method, psf=psf, seed=seed, **options)
+    return lambda stamps, priors: iter_posteriors(stamps, priors, method=method, seed=seed, **options)
 
 
 class _Store:
@@ -163,9 +159,7 @@ class _Store:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: expected an unfinished calibration, found none: {error}") from error
         if settings != self.settings:
-            was, now = json.loads(settings), json.loads(self.settings)
-            differing = [name for name in was | now if was.get(name) != now.get(name)]
-            told = ", ".join(f"{name} {was.get(name, 'none')} (now {now.get(name, 'none')})" for name in differing)
+            told = "; ".join(differences(json.loads(settings), json.loads(self.settings)).values())
             raise InputError(f"{path}: expected an unfinished calibration with these settings, found {told}")
         self.done, self.values, self.problem, self.failed = done, values, problem, failed
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from ..errors import InputError
+from ..psf import know_psf
+from ..scene import know_component
 from .measure import Measured
 
 if TYPE_CHECKING:
@@ -92,4 +94,9 @@ def _measure(do: Callable[..., list[Measured]], sources: list[Any], config: dict
     """Measure on a worker, under the caller's configuration of JAX."""
     for name, value in config.items():
         jax.config.update(name, value)
+    for source in sources:
+        if source.priors is not None:  # a class of the user's own is known to the process that sent it
+            know_psf(source.priors.psf)
+            for component in source.priors.scene.components:
+                know_component(component)
     return do(sources)

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
     from .sources import Source
 
+COLUMN_OF = {
+    "x_pos": "X_IMA",
+    "y_pos": "Y_IMA",
+    "background": "BKG",
+    "background_norm": "BKG_NORM",
+    "background_dx": "BKG_DX",
+    "background_dy": "BKG_DY",
+    "flux": "FLUX",
+    "psf_width": "PSF_WIDTH",
+}
+"""The column of a parameter, where it is not the parameter's name in capitals."""
+WITHOUT_ERRORS = ("BKG_DX", "BKG_DY")
+
 
 class Place(NamedTuple):
     """Where in its field a source was asked for.
@@ -81,9 +94,10 @@ def surroundings(source: "Source", row: dict[str, Any]) -> dict[str, float]:
         found["OFFAX"], found[f"DIST_NN{end}"] = source.place.off_axis, source.place.nearest
         if "X_IMA" in row:
             found[f"OFFSET{end}"] = float(np.hypot(*(offset if scale is None else scale @ offset)))
-    if source.stamp is not None:
-        width = float(row.get("PSF_WIDTH", source.psf.typical_width))
-        light = np.asarray(light_in_pixels(source.psf, source.stamp.columns, source.stamp.rows, x, y, width), float)
+    if source.stamp is not None and source.priors is not None:
+        psf = source.priors.psf
+        width = float(row.get("PSF_WIDTH", psf.typical_width))
+        light = np.asarray(light_in_pixels(psf, source.stamp.columns, source.stamp.rows, x, y, width), float)
         exposure, total = source.stamp.exposure, float(light.sum())
         if total > 0:
             found["EXP"] = float((light * exposure).sum()) / total

@@ -1,12 +1,9 @@
 """Checksums of a catalogue's input: what its results depend on beside the settings."""
 
 import json
-import zlib
 from typing import TYPE_CHECKING
 
-import jax
-import numpy as np
-
+from ..identity import crc32, crc32_of_psf, crc32_of_scene, written
 from ..psf import describe_psf
 from .fields import Field
 
@@ -36,24 +33,23 @@ class Fingerprint:
         """
         observation = field.observation
         sky = None if observation.wcs is None else observation.wcs.to_header_string(relax=True)
-        for image in (observation.exposure, observation.counts, observation.background_map):
-            self._images = zlib.crc32(b"" if image is None else image.tobytes(), self._images)
+        images = observation.exposure, observation.counts, observation.background_map
         told = [field.name, observation.shape, observation.origin, observation.exposure_unit, sky]
-        self._images = zlib.crc32(json.dumps(told).encode(), self._images)
+        self._images = crc32(*images, json.dumps(told), begin=self._images)
         asked = [[name, *map(float, region[1:])] for name, region in zip(names, field.regions, strict=True)]
-        self._regions = zlib.crc32(json.dumps(asked).encode(), self._regions)
+        self._regions = crc32(json.dumps(asked), begin=self._regions)
         if first is not None:
             self._add_model(first)
 
     def _add_model(self, source: "Source") -> None:
-        for leaf in jax.tree.leaves(source.psf):
-            self._models = zlib.crc32(np.asarray(leaf).tobytes(), self._models)
         priors = None if source.priors is None else source.priors.describe()
         off_axis = None if source.place is None else source.place.off_axis
-        told = json.dumps([describe_psf(source.psf), source.reason, priors, off_axis])
-        self._models = zlib.crc32(told.encode(), self._models)
+        psf = "" if source.priors is None else describe_psf(source.priors.psf)
+        self._models = crc32(json.dumps([psf, source.reason, priors, off_axis]), begin=self._models)
+        if source.priors is not None:
+            self._models = crc32_of_scene(source.priors, crc32_of_psf(source.priors.psf, self._models))
 
     def told(self) -> dict[str, str]:
         """Return what has been added, by name."""
         crc = {"images": self._images, "regions": self._regions, MODEL_CHECKSUM: self._models}
-        return {name: f"crc32 {value:08x}" for name, value in crc.items()}
+        return {name: written(value) for name, value in crc.items()}

@@ -2,32 +2,35 @@
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
 
 from ..checks import Check, check_draws
 from ..inference.beside import LEAST_LIGHT
-from ..inference.doubts import DETECTION, EXTENT, POSITION, outside_circle
+from ..inference.doubts import DETECTION, EVIDENCE, EXTENT, LIMIT, POSITION, outside_circle
 from ..inference.falsealarm import with_false_alarm
 from ..inference.many import fit_safely, fit_together, lanes
 from ..inference.methods import Plan
 from ..inference.posterior import FAILED, StampPosterior
 from ..mock import expected_images
 from ..observation import Observation
-from ..priors import SITES
-from ..psf import PSF, describe_psf
+from ..priors import Priors
+from ..psf import describe_psf
 from ..results import flat
-from .columns import surroundings
+from ..scene import SOURCE
+from .columns import COLUMN_OF, WITHOUT_ERRORS, surroundings
 from .sources import Source
 
 NO_FIT, MODEL, METHOD, LIGHT, PLACE, SHAPE, DETECTED = 1, 2, 4, 8, 16, 32, 64
-"""Bits of FLAG: no fit; the model does not describe the image; posterior not certified; most light outside; not where
-it was asked for, or at two places; not as wide as the PSF; detection likelihood and Bayes factor in contradiction."""
-_DOUBTS = {POSITION: PLACE, EXTENT: SHAPE, DETECTION: DETECTED}
+"""Bits of FLAG: no fit; the model does not describe the image; posterior, Bayes factor or limit not certified; most
+light outside; not where it was asked for, or at two places; not as wide as the PSF; detection likelihood and Bayes
+factor in contradiction."""
+_DOUBTS = {POSITION: PLACE, EXTENT: SHAPE, DETECTION: DETECTED, EVIDENCE: METHOD, LIMIT: METHOD}
 _QUANTILES = (0.16, 0.5, 0.84)
 _IMAGES = 50
 _TOGETHER = 32
@@ -50,19 +53,39 @@ class Measured:
 
 
 def measure_all(
-    sources: Sequence[Source], plan: Plan, num_replicates: int, significance: float, threads: int
+    sources: Sequence[Source],
+    plan: Plan,
+    num_replicates: int,
+    significance: float,
+    threads: int,
+    stop: Event | None = None,
 ) -> list[Measured]:
     """Measure sources on so many threads; the numbers of each depend on no other.
 
     On a GPU their posteriors are computed together first.
+
+    Args:
+        sources: of a chunk.
+        plan, num_replicates, significance: see `measure`.
+        threads: how many.
+        stop: when it is set, sources that have not begun are left.
+
+    Raises:
+        CancelledError: stopped.
     """
     fitted: dict[str, StampPosterior] = {}
     if lanes(_TOGETHER) > 1:
-        jobs = [(one.stamp, one.priors, one.psf) for one in sources if one.stamp is not None and one.priors is not None]
+        jobs = [(one.stamp, one.priors) for one in sources if one.stamp is not None and one.priors is not None]
         fitted = {job[0].name: one for job, one in zip(jobs, fit_together(jobs, plan, _TOGETHER), strict=True)}
     with ThreadPoolExecutor(threads) as pool:
         each = partial(measure, plan=plan, num_replicates=num_replicates, significance=significance)
-        measured = pool.map(lambda source: each(source, fitted=fitted.get(source.name)), sources)
+
+        def unless_stopped(source: Source) -> Measured:
+            if stop is not None and stop.is_set():
+                raise CancelledError
+            return each(source, fitted=fitted.get(source.name))
+
+        measured = pool.map(unless_stopped, sources)
         pairs = zip(sources, measured, strict=True)
         return [replace(one, row=one.row | surroundings(source, one.row)) for source, one in pairs]
 
@@ -81,14 +104,13 @@ def measure(
     stamp = source.stamp
     if stamp is None or source.priors is None:
         return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
-    own_plan = replace(plan, psf=source.psf)
-    posterior = with_false_alarm(fitted or fit_safely((stamp, source.priors, source.psf), plan), own_plan)
+    posterior = with_false_alarm(fitted or fit_safely((stamp, source.priors), plan), plan)
     if posterior.method == FAILED:
         images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
         return Measured(row | {"FLAG": NO_FIT, "MEANING": "; ".join(posterior.problems), "METHOD": "none"}, {}, images)
     drawn = {name: flat(draws) for name, draws in posterior.draws.items()}
-    mean, alone = _images(stamp, drawn, source.psf)
-    row["PSF"] = describe_psf(source.psf)
+    mean, alone = _images(stamp, drawn, source.priors)
+    row["PSF"] = describe_psf(source.priors.psf)
     row |= _parameters(drawn) | _place(stamp, drawn) | _counts(stamp, drawn["flux"], alone) | _quality(posterior)
     check = None
     if num_replicates and all(np.isfinite(draws).all() for draws in drawn.values()):
@@ -99,7 +121,6 @@ def measure(
             source.priors,
             num_replicates=num_replicates,
             significance=significance,
-            psf=source.psf,
             seed=plan.seed,
             plain=False,
         )
@@ -138,16 +159,12 @@ def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
 
 
 def _parameters(draws: dict[str, np.ndarray]) -> dict[str, float]:
-    """X_IMA, Y_IMA, FLUX, BKG, PSF_WIDTH, the background map's normalisation and the background's gradient."""
-    names = {"x_pos": "X_IMA", "y_pos": "Y_IMA", "flux": "FLUX", "background": "BKG", "psf_width": "PSF_WIDTH"}
+    """Say each parameter that is one number under its column: X_IMA, Y_IMA, FLUX, BKG, PSF_WIDTH and so on."""
     found: dict[str, float] = {}
-    for name in SITES:
-        found |= _interval(names[name], draws[name])
-    if "background_norm" in draws:
-        found |= _interval("BKG_NORM", draws["background_norm"])
-    for name, column in (("background_dx", "BKG_DX"), ("background_dy", "BKG_DY")):
-        if name in draws:
-            found[column] = float(np.median(draws[name]))
+    for name, values in draws.items():
+        if values.ndim == 1:
+            column = COLUMN_OF.get(name, name.upper())
+            found |= {column: float(np.median(values))} if column in WITHOUT_ERRORS else _interval(column, values)
     return found
 
 
@@ -171,18 +188,13 @@ def _place(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]
     return found | {"RADEC_ERR": float(np.hypot(*spread))}
 
 
-def _images(stamp: Observation, draws: dict[str, np.ndarray], psf: PSF) -> tuple[np.ndarray, np.ndarray]:
+def _images(stamp: Observation, draws: dict[str, np.ndarray], priors: Priors) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean expected counts, and those of a source of unit flux alone at the medians of its parameters."""
-    some = np.linspace(0, len(draws["flux"]) - 1, _IMAGES - 1).astype(int)
-    alone = {name: np.median(each, axis=0) for name, each in draws.items()}
-    alone |= {"flux": np.float64(1.0), "background": np.float64(0.0)}
-    for other in ("neighbour_flux", "extended_flux", "background_norm"):
-        if other in alone:
-            alone[other] = np.zeros_like(alone[other])
-    images = expected_images(
-        stamp, {name: np.concatenate([each[some], alone[name][None]]) for name, each in draws.items()}, psf
-    )
-    return images[:-1].mean(axis=0), images[-1]
+    some = np.linspace(0, len(draws["flux"]) - 1, _IMAGES).astype(int)
+    images = expected_images(stamp, {name: each[some] for name, each in draws.items()}, priors.psf, priors.scene)
+    source = {name: np.median(each, axis=0)[None] for name, each in draws.items()} | {"flux": np.ones(1)}
+    alone = expected_images(stamp, source, priors.psf, priors.scene.only(SOURCE))
+    return images.mean(axis=0), alone[0]
 
 
 def _counts(stamp: Observation, fluxes: np.ndarray, alone: np.ndarray) -> dict[str, float]:

@@ -5,7 +5,7 @@ and written a piece at a time.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ import numpy as np
 from ..files import file_names, replacing
 from ..observation import Observation
 from ..plot.axes import pixel_size
-from ..priors import ALL_SITES
 from ..results import label_parameter, provenance
+from ..scene import Parameter
+from ..tablefiles import write_fits
 from .fields import Field
 from .page import MOST_IMAGES, catalogue_page
 from .picture import field_picture, thumbnails
@@ -36,23 +37,9 @@ def write_tables(folder: Path, table: "QTable") -> None:
     with replacing(folder / "catalog.ecsv") as temporary:
         _write_ecsv(temporary, table)
     with replacing(folder / "catalog.fits") as temporary:
-        _write_fits(temporary, table)
+        write_fits(temporary, table)
     with replacing(folder / "catalog.vot") as temporary:
         table.write(temporary, format="votable", overwrite=True)
-
-
-def _write_fits(path: Path, table: "QTable") -> None:
-    """Write the table with a description (TCOMM) and a UCD (TUCD) for each column, which astropy leaves out."""
-    from astropy.io import fits
-    from astropy.table import QTable
-
-    columns = {name: table[name] for name in table.colnames}
-    words = {name: np.char.encode(own, "utf-8") for name, own in columns.items() if own.dtype.kind == "U"}
-    hdu = fits.table_to_hdu(QTable(columns | words, copy=False))
-    for number, name in enumerate(table.colnames, 1):
-        hdu.header[f"TCOMM{number}"] = table[name].info.description
-        hdu.header[f"TUCD{number}"] = table[name].info.meta["ucd"]
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
 
 
 def _write_ecsv(path: Path, table: "QTable") -> None:
@@ -99,7 +86,9 @@ def position_in(table: "QTable", axis: str) -> np.ndarray:
     return np.where(np.isfinite(found), found, asked)
 
 
-def write_posteriors(store: Store, identifiers: Sequence[str], observation: Observation) -> None:
+def write_posteriors(
+    store: Store, identifiers: Sequence[str], observation: Observation, parameters: Mapping[str, Parameter]
+) -> None:
     """Write the draws of all sources into one netCDF file that ArviZ opens: dimensions chain, draw and source.
 
     A source without a fit has NaN; one with more draws than another gives as many, evenly chosen.
@@ -108,6 +97,7 @@ def write_posteriors(store: Store, identifiers: Sequence[str], observation: Obse
         store: the results.
         identifiers: the names of all sources.
         observation: gives the unit of a flux.
+        parameters: that the models may have.
     """
     import h5netcdf
     import h5py
@@ -128,7 +118,7 @@ def write_posteriors(store: Store, identifiers: Sequence[str], observation: Obse
         group.create_variable("draw", ("draw",), np.int64)[...] = np.arange(number)
         group.create_variable("source", ("source",), h5py.string_dtype())[...] = np.array(identifiers, object)
         variables = {}
-        for name in (name for name in ALL_SITES if name in found):
+        for name in (name for name in parameters if name in found):
             variables[name] = group.create_variable(
                 name,
                 ("chain", "draw", "source"),
@@ -137,7 +127,7 @@ def write_posteriors(store: Store, identifiers: Sequence[str], observation: Obse
                 chunks=(1, number, min(store.chunk_size, len(identifiers), _SOURCES_TOGETHER)),
             )
             labelled = xarray.DataArray()
-            label_parameter(labelled, name, observation)
+            label_parameter(labelled, parameters[name], observation)
             variables[name].attrs.update(labelled.attrs)
         for chunk, sources in enumerate(store.numbers):
             _write_draws(variables, slice(sources.start, sources.stop), store.draws(chunk), number)

@@ -3,24 +3,29 @@
 import os
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataWarning, InputError
+from ..inference.many import lanes
 from ..inference.methods import make_plan
-from ..psf import GaussianPSF, choose_and_say
+from ..psf import choose_and_say
+from ..scene import Component, known_parameters
 from .cluster import on_cluster
 from .fields import Field
 from .icrsregions import write_sky_regions
 from .measure import Measured, measure_all
 from .outputs import write_page, write_posteriors, write_regions, write_tables
 from .sources import Settings, Source, sources_of
-from .store import Store
+from .store import Store, chunk_size_of
 from .table import make_table
 
 if TYPE_CHECKING:
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 _FEW = 100
 """Up to so many sources, all lists of photons get one length: one program costs less than one for each length."""
+_SHORT, _FEW_AT_ONCE, _MANY_AT_ONCE = 256, 4, 32
+"""Up to how many sources a list is short; sources in a chunk of one, and of a long one or on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ def catalog(
     *,
     psf: str = "auto",
     psf_sampling: float | None = None,
+    components: Sequence[Component] = (),
     neighbours: str = "fit",
     gradient: bool = True,
     position: str = "free",
@@ -57,7 +65,7 @@ def catalog(
     num_samples: int = 1000,
     num_replicates: int = 200,
     significance: float = 0.01,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
     seed: int = 0,
     workers: int = 0,
     scheduler: str | None = None,
@@ -72,8 +80,11 @@ def catalog(
     Args:
         fields: images with their sources; `read_fields` gives such as are read when they are needed.
         out: the folder for catalog.ecsv, .fits, .vot, .reg and .html, and posteriors.nc.
-        psf: "auto" (the telescope's in the header, else a Gaussian), "gaussian", "king", "moffat", or a FITS file.
+        psf: "auto" (the telescope's in the header, else a Gaussian), "gaussian", "king", "moffat", a
+            registered family's name, or a FITS file.
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
+        components: that each model has beside the source, the sky and the neighbours, such as `Beta()`, with their
+            default priors; their parameters are columns.
         neighbours: other sources in a stamp: "fit" them jointly, "mask" their circles, or "ignore" them.
         gradient: whether the background may have a gradient.
         position: "free", or "fixed" at the regions' (forced photometry).
@@ -81,7 +92,8 @@ def catalog(
         method, num_draws, num_samples, seed: as for `fit`.
         num_replicates: images simulated for each source's predictive check; 0 leaves the check out.
         significance: of the check's flag.
-        chunk_size: sources that are written, or sent to a worker, at once.
+        chunk_size: sources that are written, or sent to a worker, at once; by default 4, and 32 of more than 256
+            sources or on a GPU.
         workers: so many local processes, each on one core, in place of threads in this one.
         scheduler: address of a Dask scheduler to send the chunks to.
         progress: whether to show a bar on stderr.
@@ -91,16 +103,12 @@ def catalog(
         The table.
 
     Raises:
-        InputError: an option that is none, no source, or a folder that holds another catalogue.
+        InputError: an option with a value that it cannot have, no source, or a folder that holds another catalogue.
     """
     fields = [fields] if isinstance(fields, Field) else fields
-    settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling)
-    plan = make_plan(
-        method, GaussianPSF(), num_draws, 400.0, seed, num_chains=1, num_warmup=1000, num_samples=num_samples
-    )
+    settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling, tuple(components))
+    plan = make_plan(method, num_draws, 400.0, seed, num_chains=1, num_warmup=1000, num_samples=num_samples)
     work = _Work(method, num_draws, num_samples, num_replicates, significance, plan.seed)
-    if chunk_size < 1:
-        raise InputError(f"chunk_size: expected at least 1, found {chunk_size}")
     if workers < 0:
         raise InputError(f"workers: expected 0 or more, found {workers}")
     if 0 < num_replicates < 100 or num_replicates < 0:
@@ -108,7 +116,7 @@ def catalog(
     sources = sources_of(fields, settings)
     if not len(sources):
         raise InputError("fields: expected at least one source, found none")
-    store = Store(Path(out), asdict(settings) | asdict(work), sources, chunk_size)
+    store = Store(Path(out), settings.told() | asdict(work), sources, _chunk_size(chunk_size, len(sources), Path(out)))
     missing = store.missing()
     for name in store.damaged:
         warnings.warn(f"{store.chunks / name}: damaged, computed anew", DataWarning, 2)
@@ -117,34 +125,70 @@ def catalog(
         say(f"kept {kept} of {len(sources)} sources from an earlier run")
     plan = replace(plan, longest=len(sources) <= _FEW)
     do = partial(measure_all, plan=plan, num_replicates=num_replicates, significance=significance)
-    for chunk, measured in _run(store, missing, do, workers, scheduler, progress):
-        store.write(chunk, measured)
-    table = make_table(store.rows(), fields[0].observation.flux_unit)
+    _run(store, missing, do, workers, scheduler, progress)
+    table = make_table(store.rows(), fields[0].observation.flux_unit, settings.parameters)
     write_tables(store.folder, table)
     write_regions(store.folder, table, sources.field_names, sources.sizes)
     write_sky_regions(store.folder, table, fields, sources.field_names)
-    write_posteriors(store, table["ID"], fields[0].observation)
+    write_posteriors(store, table["ID"], fields[0].observation, known_parameters() | settings.parameters)
     write_page(store, table, fields, _notes(settings, sources[0], fields[0]))
     return table
 
 
-def _run(
-    store: Store, missing: list[int], do: Any, workers: int, scheduler: str | None, progress: bool
-) -> Iterator[tuple[int, list[Measured]]]:
-    """Measure the missing chunks, here or elsewhere, and hand over each as it comes."""
+def _run(store: Store, missing: list[int], do: Any, workers: int, scheduler: str | None, progress: bool) -> None:
+    """Measure the missing chunks, here or elsewhere, and write each as it comes."""
     from tqdm import tqdm
 
     done = len(store.sources) - sum(len(store.numbers[chunk]) for chunk in missing)
     with tqdm(total=len(store.sources), initial=done, unit="source", disable=not progress, file=sys.stderr) as bar:
         # A thread more than cores: one of them may wait for a program that another compiles.
         if workers or scheduler:
-            finished = on_cluster(store, missing, partial(do, threads=2), workers, scheduler)
+            for chunk, measured in on_cluster(store, missing, partial(do, threads=2), workers, scheduler):
+                store.write(chunk, measured)
+                bar.update(len(measured))
         else:
-            here = partial(do, threads=(os.cpu_count() or 1) + 1)
-            finished = ((chunk, here(store.sources_in(chunk))) for chunk in missing)
-        for chunk, measured in finished:
-            yield chunk, measured
-            bar.update(len(measured))
+            for number in _overlapping(store, missing, partial(do, threads=(os.cpu_count() or 1) + 1)):
+                bar.update(number)
+
+
+def _chunk_size(asked: int | None, number: int, folder: Path) -> int:
+    """How many sources to write at once, so that a stopped run keeps something, and many make few files.
+
+    A run that goes on takes as many as before.
+    """
+    if asked is None and (begun := chunk_size_of(folder)):
+        return begun
+    if asked is None:
+        return _FEW_AT_ONCE if number <= _SHORT and lanes(2) == 1 else _MANY_AT_ONCE
+    if asked < 1:
+        raise InputError(f"chunk_size: expected at least 1, found {asked}")
+    return asked
+
+
+def _overlapping(store: Store, missing: list[int], do: Callable[..., list[Measured]]) -> Iterator[int]:
+    """Measure and write each chunk while the last sources of the one before it are under way: no core waits for them.
+
+    Gives how many sources each had. When it is stopped, sources that have not begun are left; a chunk that is whole by
+    then is written.
+    """
+    stop = Event()
+
+    def whole(chunk: int, sources: list[Source]) -> int:
+        measured = do(sources, stop=stop)
+        store.write(chunk, measured)
+        return len(measured)
+
+    ahead: deque[Future[int]] = deque()
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            for chunk in missing:
+                ahead.append(pool.submit(whole, chunk, store.sources_in(chunk)))
+                if len(ahead) > 1:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            stop.set()
 
 
 def _notes(settings: Settings, first: Source, field: Field) -> list[str]:

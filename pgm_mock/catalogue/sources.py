@@ -3,15 +3,18 @@
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpyro.distributions as dist
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..observation import Observation
-from ..priors import Priors, position_prior
+from ..priors import Priors
 from ..psf import PSF, choose_psf
 from ..regions import Region
+from ..scene import Component, Parameter, PointSources, Scene
+from ..scene.neighbours import at_places
 from .columns import Place, places_of
 from .fields import Field
 from .fingerprint import Fingerprint
@@ -36,6 +39,7 @@ class Settings:
         position: "free", or "fixed" at the region's.
         half_size: the stamp has 2 half_size + 1 pixels.
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
+        components: that each model has beside the source, the sky and the neighbours, with their default priors.
     """
 
     psf: str = "auto"
@@ -44,13 +48,25 @@ class Settings:
     position: str = "free"
     half_size: int = 20
     psf_sampling: float | None = None
+    components: tuple[Component, ...] = ()
 
     def __post_init__(self) -> None:
         for name, choices in (("neighbours", NEIGHBOURS), ("position", POSITIONS)):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name}: expected {', '.join(choices)}, found {getattr(self, name)!r}")
+        if wrong := [one for one in self.components if not isinstance(one, Component)]:
+            raise InputError(f"components: expected such as Beta(), found {shown(wrong[0])}")
         if self.half_size < 2:
             raise InputError(f"half_size: expected at least 2 pixels, found {self.half_size}")
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters of those components, by name."""
+        return {name: one for component in self.components for name, one in component.sites.items()}
+
+    def told(self) -> dict[str, Any]:
+        """The settings as numbers and words."""
+        return vars(self) | {"components": Scene(self.components).describe()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +79,7 @@ class Source:
         x, y: the position asked for [FITS image pixels].
         stamp: its image; None where there is none.
         reason: why there is no stamp, in one line; empty where there is one.
-        priors, psf: of the model.
+        priors: of the model, with its PSF; None where there is no stamp.
         radius: of the region; NaN where it has none [pixels].
         place: where in the field it was asked for.
     """
@@ -75,7 +91,6 @@ class Source:
     stamp: Observation | None
     reason: str
     priors: Priors | None
-    psf: PSF
     radius: float = float("nan")
     place: Place | None = None
 
@@ -180,8 +195,8 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
             stamp = _masked(stamp, region, nearby)
         priors = _priors(stamp, region, nearby, settings, psf)
     except InputError as error:
-        return Source(name, field.name, region.x, region.y, None, str(error), None, psf, region.radius)
-    return Source(name, field.name, region.x, region.y, stamp, "", priors, psf, region.radius)
+        return Source(name, field.name, region.x, region.y, None, str(error), None, region.radius)
+    return Source(name, field.name, region.x, region.y, stamp, "", priors, region.radius)
 
 
 def _nearby(field: Field, region: Region, stamp: Observation, masked: bool) -> list[Region]:
@@ -211,19 +226,15 @@ def _masked(stamp: Observation, region: Region, nearby: list[Region]) -> Observa
 
 
 def _priors(stamp: Observation, region: Region, nearby: list[Region], settings: Settings, psf: PSF) -> Priors:
-    priors = Priors.default(stamp, region.x, region.y, psf, region.radius)
+    priors = Priors.default(stamp, region.x, region.y, psf, region.radius, components=settings.components)
     if settings.position == "fixed":
         priors = priors.replace(x_pos=region.x, y_pos=region.y)
     if settings.gradient:
         priors = priors.replace(background_dx=dist.Normal(0.0, _GRADIENT), background_dy=dist.Normal(0.0, _GRADIENT))
     if nearby and settings.neighbours == "fit":
-        flux = priors.free["flux"]
-        one = np.ones(len(nearby))
-        reach = np.array([max(_circle(other), _LEAST_RADIUS) for other in nearby])
-        x, y = np.array([other.x for other in nearby]), np.array([other.y for other in nearby])
-        priors = priors.replace(
-            neighbour_x=position_prior(x, reach) if settings.position == "free" else x,
-            neighbour_y=position_prior(y, reach) if settings.position == "free" else y,
-            neighbour_flux=dist.LogNormal(float(flux.loc) * one, float(flux.scale) * one),
-        )
+        places = [(other.x, other.y) for other in nearby]
+        theirs = at_places(stamp, places, np.array([max(_circle(other), _LEAST_RADIUS) for other in nearby]))
+        if settings.position == "fixed":
+            theirs |= dict(zip("xy", np.transpose(places), strict=True))
+        priors = priors.replace(**{f"{PointSources().prefix}{name}": prior for name, prior in theirs.items()})
     return priors

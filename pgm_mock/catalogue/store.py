@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from ..errors import InputError
 from ..files import output_folder, replacing
-from ..results import provenance
+from ..identity import differences, identity
 from .fingerprint import MODEL_CHECKSUM
 from .measure import Measured
 from .sources import Source, Sources
@@ -41,8 +40,7 @@ class Store:
         self.chunk_size = chunk_size
         self.numbers = [range(n, min(n + chunk_size, len(sources))) for n in range(0, len(sources), chunk_size)]
         self.damaged: list[str] = []
-        told = settings | provenance() | {"chunk_size": chunk_size} | sources.fingerprint
-        told["double_precision"] = bool(jax.config.jax_enable_x64)
+        told = identity(**settings, chunk_size=chunk_size, **sources.fingerprint)
         self.identity = json.dumps(told, sort_keys=True)
         for left in [*self.folder.glob(".catalog*"), *self.chunks.glob(".0*")]:  # of a run that was killed
             left.unlink(missing_ok=True)
@@ -143,6 +141,13 @@ class Store:
         return f"chunk {chunk} of {self.identity}"
 
 
+def chunk_size_of(folder: Path) -> int | None:
+    """How many sources the chunks of a folder have; None where it holds no catalogue."""
+    known = _json_or_nothing(folder / _MANIFEST)
+    size = known.get("chunk_size") if isinstance(known, dict) else None
+    return size if isinstance(size, int) and size > 0 else None
+
+
 def finished_chunks(folder: str | Path) -> int:
     """How many chunks a folder has, of whatever run."""
     return len(list((Path(folder) / _CHUNKS).glob("[0-9]*.npz")))
@@ -152,10 +157,10 @@ def _differences(known: Any, wanted: dict[str, Any]) -> str:
     """Say in words what differs between two catalogues' settings, versions and input."""
     if not isinstance(known, dict):
         return f"{_MANIFEST} holds no settings"
-    names = sorted(name for name in known.keys() | wanted.keys() if known.get(name) != wanted.get(name))
-    if len(names) > 1:  # the PSF and the priors follow from the rest
-        names = [name for name in names if name != MODEL_CHECKSUM]
-    return "; ".join(f"{name} {known.get(name, 'nothing')}, now {wanted.get(name, 'nothing')}" for name in names)
+    found = differences(known, wanted)
+    if len(found) > 1:  # the PSF and the priors follow from the rest
+        found.pop(MODEL_CHECKSUM, None)
+    return "; ".join(found.values())
 
 
 def _json_or_nothing(path: Path) -> Any:

@@ -3,12 +3,13 @@
 import math
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .columns import iau_names
+from ..scene import Parameter
+from .columns import COLUMN_OF, iau_names
 from .measure import DETECTED, LIGHT, METHOD, MODEL, NO_FIT, PLACE, SHAPE
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ COLUMNS = [
         "FLAG",
         "",
         f"0, or the sum of {NO_FIT}: no fit; {MODEL}: the model does not describe the stamp; {METHOD}: the posterior "
-        f"is not certified; {LIGHT}: less than half of the light is in the stamp; {PLACE}: found outside its circle, "
-        f"at the bound of its position, or at two places; {SHAPE}: not as wide as the PSF; {DETECTED}: DET_LIKE and "
-        "LN_BAYES contradict each other",
+        f"is not certified, or the Bayes factor or limit is not; {LIGHT}: less than half of the light is in the stamp; "
+        f"{PLACE}: found outside its circle, at the bound of its position, or at two places; {SHAPE}: not as wide as "
+        f"the PSF; {DETECTED}: DET_LIKE and LN_BAYES contradict each other",
         "meta.code.qual",
         int,
     ),
@@ -163,24 +164,28 @@ COLUMNS = [
 _MAY_BE_EMPTY = ("X_ASKED", "Y_ASKED", "ID", "MEANING", "METHOD", "FLAG")
 
 
-def make_table(rows: Iterable[dict[str, Any]], flux_unit: str) -> "QTable":
+def make_table(
+    rows: Iterable[dict[str, Any]], flux_unit: str, parameters: Mapping[str, Parameter] | None = None
+) -> "QTable":
     """Make the table of rows by column name; columns that no row has are left out.
 
     Args:
         rows: of `measure`, taken one after the other; missing numbers become NaN, missing words "".
         flux_unit: as astropy writes it.
+        parameters: of further components, which get columns of their own.
     """
     from astropy.table import QTable
     from astropy.units import Unit
 
-    found = _values(rows)
+    columns = [*COLUMNS, *_of_parameters(parameters or {})]
+    found = _values(rows, columns)
     found["FDR"] = _false_discovery_rates(found["P_VALUE"])
     found["IAUNAME"] = iau_names(found["RA"], found["DEC"])
     flux = Unit(flux_unit)
     units = {"": None, "flux": flux, "flux / pix": flux / Unit("pix"), "exposure": Unit("ct") / flux}
     rates = flux == Unit("ct / s")
     table = QTable()
-    for column in COLUMNS:
+    for column in columns:
         values = found.pop(column.name)
         known = np.isfinite(values).any() if column.kind is float else any(values)
         if not known and column.name not in _MAY_BE_EMPTY:
@@ -199,11 +204,20 @@ def make_table(rows: Iterable[dict[str, Any]], flux_unit: str) -> "QTable":
     return table
 
 
-def _values(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _of_parameters(parameters: Mapping[str, Parameter]) -> Iterable[Column]:
+    """Make columns for the parameters of further components that are one number."""
+    for name, one in parameters.items():
+        if not one.plural and name not in COLUMN_OF:
+            unit = one.unit.replace("pixel", "pix") if one.unit != "1" else ""
+            ucd = _FLUX if one.unit == "flux" else "stat.fit.param"
+            yield from _with_errors(name.upper(), unit, f"posterior median: {one.meaning}", ucd)
+
+
+def _values(rows: Iterable[dict[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
     """Gather the rows into columns: 8 bytes a number, and words that are often the same once."""
-    numbers = {column.name: array("d") for column in COLUMNS if column.kind is float}
+    numbers = {column.name: array("d") for column in columns if column.kind is float}
     others: dict[str, tuple[type, list[Any]]] = {
-        column.name: (column.kind, []) for column in COLUMNS if column.kind is not float
+        column.name: (column.kind, []) for column in columns if column.kind is not float
     }
     for row in rows:
         for name, values in numbers.items():

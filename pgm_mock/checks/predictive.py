@@ -21,9 +21,9 @@ from ..mock import expected_images
 from ..observation import Observation
 from ..poisson import poisson
 from ..priors import Priors
-from ..psf import PSF
+from ..psf import describe_psf
 from ..random import source_key
-from ..results import fitted_to, flat_draws, psf_of, values
+from ..results import fitted_to, flat_draws, values
 from .statistics import STATISTICS, Fitted
 from .words import in_words
 
@@ -78,7 +78,6 @@ def posterior_predictive_check(
     priors: Priors | None = None,
     num_replicates: int = 400,
     significance: float = SIGNIFICANCE,
-    psf: PSF | None = None,
     seed: int | None = 0,
     plain: bool = True,
 ) -> Check:
@@ -87,18 +86,22 @@ def posterior_predictive_check(
     Args:
         stamp: what was observed.
         posterior: of `fit`.
-        priors: that the replicated images are fitted with; by default those that the posterior names.
+        priors: that the replicated images are fitted with, and the PSF; by default those that the posterior names.
         num_replicates: how many images.
         significance: how often a sound model may be flagged.
-        psf: the family of the PSF; by default the one that the posterior was computed with.
         seed: a whole number; None draws one.
         plain: whether to compute the plain p-values too.
 
     Raises:
-        InputError: fewer than 100 replicates, a posterior without draws, or one whose PSF cannot be read back.
+        InputError: fewer than 100 replicates, a posterior without draws, one whose PSF cannot be read back where no
+            priors are given, or priors with another PSF.
     """
     if num_replicates < 100:
         raise InputError(f"num_replicates: expected at least 100, found {num_replicates}")
+    priors = fitted_to(posterior)[1] if priors is None else priors
+    fitted_with = str(posterior.attrs.get("psf", describe_psf(priors.psf)))
+    if fitted_with != describe_psf(priors.psf):
+        raise InputError(f"priors: expected the PSF of the posterior, {fitted_with}, found {describe_psf(priors.psf)}")
     drawn = flat_draws(posterior)
     if not all(np.isfinite(draws).all() for draws in drawn.values()):
         raise InputError("posterior: expected draws of each parameter, found NaN")
@@ -106,10 +109,9 @@ def posterior_predictive_check(
         stamp,
         drawn,
         int(np.argmax(values(posterior, "sample_stats", "lp"))),
-        priors or fitted_to(posterior)[1],
+        priors,
         num_replicates=num_replicates,
         significance=significance,
-        psf=psf_of(posterior, psf),
         seed=seed,
         plain=plain,
     )
@@ -123,7 +125,6 @@ def check_draws(
     *,
     num_replicates: int,
     significance: float,
-    psf: PSF,
     seed: int | None,
     plain: bool,
 ) -> Check:
@@ -134,17 +135,17 @@ def check_draws(
         draws: of each parameter, shape (n,), or (n, m) for m neighbours; finite.
         best: which of them has the highest posterior density.
         priors: that the replicated images are fitted with.
-        num_replicates, significance, psf, seed, plain: as there.
+        num_replicates, significance, seed, plain: as there.
     """
     chosen = np.linspace(0, len(draws["flux"]) - 1, num_replicates).astype(int)
     thetas = {name: each[chosen] for name, each in draws.items()}
     exposed = stamp.exposure > 0
-    means = expected_images(stamp, thetas, psf)
+    means = expected_images(stamp, thetas, priors.psf, priors.scene)
     replicates = np.asarray(poisson(source_key(seed, f"check of {stamp.name}"), jnp.where(exposed, means, 0.0)))
     images = np.concatenate([stamp.counts[None], replicates])
     starts = {name: np.concatenate([each[best][None], thetas[name]]) for name, each in draws.items()}
-    fits = refit(stamp, images, starts, priors, psf)
-    refitted = expected_images(stamp, fits, psf)
+    fits = refit(stamp, images, starts, priors)
+    refitted = expected_images(stamp, fits, priors.psf, priors.scene)
     everything = [
         _fitted(stamp, image, mean, {name: fits[name][number] for name in fits})
         for number, (image, mean) in enumerate(zip(images, refitted, strict=True))

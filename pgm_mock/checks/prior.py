@@ -9,7 +9,6 @@ from ..errors import DataWarning
 from ..mock import simulate
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
 from ..random import source_key
 
 _BRIGHT_PIXEL = 1000
@@ -64,7 +63,6 @@ def prior_predictive_check(
     priors: Priors,
     *,
     num_samples: int = 1000,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     seed: int | None = 0,
 ) -> PriorCheck:
     """Simulate from the prior and compare the counts with those of a stamp.
@@ -73,14 +71,13 @@ def prior_predictive_check(
         observation: the stamp.
         priors: the priors.
         num_samples: how many mocks.
-        psf: the family of the PSF.
         seed: a whole number; None draws one.
 
     Warns:
         DataWarning: most of the mocks have no photon, or a pixel of more than 1000 counts.
     """
     key = source_key(seed, f"prior check of {observation.name}")
-    _, counts = simulate(key, observation, priors, num_samples=num_samples, psf=psf)
+    _, counts = simulate(key, observation, priors, num_samples=num_samples)
     found = PriorCheck.of(observation, counts)
     found.warn(observation)
     return found

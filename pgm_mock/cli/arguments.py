@@ -21,6 +21,15 @@ def options_of(parser: ArgumentParser) -> list[str]:
     return sorted(set(re.findall(r"--[a-z][a-z-]*", parser.format_help())))
 
 
+def with_option_name(message: str, parser: ArgumentParser) -> str:
+    """Name the option in a message that begins with the name of an argument of Python's, as "num_mocks: expected"."""
+    name, colon, rest = message.partition(": expected")
+    for action in parser._actions:
+        if colon and action.option_strings and action.dest in (name, name.removeprefix("num_")):
+            return f"{action.option_strings[-1]}{colon}{rest}"
+    return message
+
+
 def half_size(text: str) -> int:
     """Read half the size of a stamp: a whole number of at least 2 pixels."""
     try:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from ..files import output_folder, replacing
-from .common import progress, read_priors, read_psf, report, save_figure, start_jax, use_files_only
+from .common import progress, read_priors, report, save_figure, start_jax, use_files_only
 from .place import demo_or_stamp
 
 
@@ -17,8 +17,7 @@ def run(options: Namespace) -> int:
     from ..plot import plot_calibration
 
     stamp, x, y = demo_or_stamp(options)
-    psf, line = read_psf(options, stamp, x, y)
-    priors = read_priors(options, stamp, x, y, psf)
+    priors, line = read_priors(options, stamp, x, y)
     folder = output_folder(options.out)
     progress(line)
     progress(f"{options.n} simulations over the exposure map of {stamp.name}; the first ones compile the model")
@@ -31,7 +30,6 @@ def run(options: Namespace) -> int:
             priors,
             num_simulations=options.n,
             method=options.method,
-            psf=psf,
             seed=options.seed,
             resume=partial,
             progress=sys.stderr.isatty(),

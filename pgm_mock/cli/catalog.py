@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..regions import read_regions
-from .common import progress, read_observation, read_psf, report, start_jax, use_files_only
+from .common import progress, read_components, read_observation, report, say_psf, start_jax, use_files_only
 
 
 def run(options: Namespace) -> int:
@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
         observation = read_observation(options)
         fields = [Field(observation, read_regions(options.regions, observation))]
     first = fields[0]
-    progress(read_psf(options, first.observation, *first.observation.centre)[1] + ", in the middle of the image")
+    say_psf(options, first.observation)
     what = f"{len(first.regions)} sources" if len(fields) == 1 else f"the sources of {len(fields)} fields"
     progress(f"measuring {what}; the first ones compile the model")
     try:
@@ -43,6 +43,7 @@ def run(options: Namespace) -> int:
             options.out,
             psf=options.psf,
             psf_sampling=options.psf_sampling,
+            components=read_components(options),
             neighbours=options.neighbours,
             gradient=not options.uniform,
             position=options.position,
@@ -57,7 +58,7 @@ def run(options: Namespace) -> int:
             say=progress,
         )
     except KeyboardInterrupt as stop:
-        kept = f"{finished_chunks(options.out)} finished chunks of {options.chunk} sources are kept in {options.out}"
+        kept = f"{finished_chunks(options.out)} finished chunks are kept in {options.out}"
         raise KeyboardInterrupt(f"{kept}; the same command goes on from there") from stop
     flags = np.asarray(table["FLAG"])
     lines = [

@@ -17,7 +17,6 @@ def run(options: Namespace) -> int:
 
     from ..checks import posterior_predictive_check
     from ..plot import plot_check
-    from ..psf import parse_psf
     from ..results import fitted_to
 
     if not os.path.isdir(options.folder):
@@ -38,13 +37,12 @@ def run(options: Namespace) -> int:
         with tree as posterior:
             try:
                 stamp, priors = fitted_to(posterior)
-                psf = parse_psf(str(posterior.attrs["psf"]))
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
             except LookupError as error:
                 raise InputError(f"{path}: expected a file of `pgm-mock fit`, found one without {error}") from error
             checks[path.stem] = posterior_predictive_check(
-                stamp, posterior, priors=priors, num_replicates=options.n, psf=psf, seed=options.seed
+                stamp, posterior, priors=priors, num_replicates=options.n, seed=options.seed
             )
             figure = plot_check(checks[path.stem], stamp.name, posterior)
         save_figure(figure, path.with_name(f"{path.stem}_check.png"))

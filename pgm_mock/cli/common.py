@@ -1,17 +1,18 @@
 """What the commands share: precision, input, and one-line output."""
 
 import json
-import os
 import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from ..compilecache import keep_compiled
 from ..errors import InputError, did_you_mean, one_line, printable, shown
 from ..files import replacing
 from ..observation import Observation
-from ..priors import ALL_SITES, Priors
+from ..priors import Priors
 from ..psf import PSF, choose_and_say
+from ..scene import Component, component_called, known_parameters
 
 
 def start_jax(options: Namespace) -> None:
@@ -22,15 +23,8 @@ def start_jax(options: Namespace) -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    if options.no_compile_cache:
-        return
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgm_mock" / "compiled"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    if not options.no_compile_cache:
+        keep_compiled()
 
 
 def read_observation(options: Namespace) -> Observation:
@@ -49,17 +43,34 @@ def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> tupl
     return choose_and_say(options.psf, stamp.header, stamp.wcs, x, y, options.psf_sampling)
 
 
-def read_priors(options: Namespace, stamp: Observation, x: float, y: float, psf: PSF) -> Priors:
-    """Read the priors file where one is named; else take the default."""
+def say_psf(options: Namespace, field: Observation) -> None:
+    """Say on stderr which PSF a whole image has, as it is in its middle."""
+    line = read_psf(options, field, *field.centre)[1]
+    progress(line.replace("PSF: ", "PSF in the middle of the image: ", 1))
+
+
+def read_priors(options: Namespace, stamp: Observation, x: float, y: float) -> tuple[Priors, str]:
+    """Read the priors file where one is named, else take the default; with the PSF, and the line that says which."""
+    psf, line = read_psf(options, stamp, x, y)
+    components = read_components(options)
     if options.priors:
-        return Priors.read(options.priors, stamp, x, y, psf)
-    return Priors.default(stamp, x, y, psf)
+        return Priors.read(options.priors, stamp, x, y, psf, components=components), line
+    return Priors.default(stamp, x, y, psf, components=components), line
+
+
+def read_components(options: Namespace) -> list[Component]:
+    """Return the components named on the command line.
+
+    Raises:
+        InputError: a name that no known component has.
+    """
+    return [component_called(name) for name in options.components]
 
 
 def fixed_parameters(settings: list[str]) -> dict[str, float]:
     """Read NAME=VALUE settings, of any parameter that is one number."""
     fixed = {}
-    names = [name for name, site in ALL_SITES.items() if not site.plural]
+    names = list(known_parameters(plural=False))
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or name not in names:

@@ -18,7 +18,16 @@ from ..psf import PSF
 from ..regions import Region, read_regions
 from ..results import flat_draws
 from ..summary import FitSummary, summarise
-from .common import progress, read_observation, read_psf, report, save_figure, start_jax, use_files_only
+from .common import (
+    progress,
+    read_components,
+    read_observation,
+    read_psf,
+    report,
+    save_figure,
+    start_jax,
+    use_files_only,
+)
 from .place import has_position, position
 
 if TYPE_CHECKING:
@@ -85,6 +94,7 @@ def _sources(options: Namespace, observation: Observation, regions: list[Region]
         gradient=False,
         half_size=options.half_size,
         psf_sampling=options.psf_sampling,
+        components=tuple(read_components(options)),
     )
     sources = list(sources_of([Field(observation, regions)], settings))
     if len(sources) == 1 and sources[0].stamp is None:
@@ -113,18 +123,19 @@ def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple
 
     if source.stamp is None or source.priors is None:
         raise InputError(source.reason)
-    stamp, priors, psf = source.stamp, source.priors, source.psf
+    stamp, priors = source.stamp, source.priors
     if options.priors:
         others = {key: prior for key, prior in priors.items() if key.startswith("neighbour_")}
-        given = Priors.read(options.priors, stamp, source.x, source.y, psf)
+        place = stamp, source.x, source.y, priors.psf
+        given = Priors.read(options.priors, *place, components=read_components(options))
         priors = given if given.neighbours else given.replace(**others)
-        prior_predictive_check(stamp, priors, num_samples=200, psf=psf)
-    posterior = fit(stamp, priors, method=options.method, psf=psf, false_alarm=True, seed=options.seed)
+        prior_predictive_check(stamp, priors, num_samples=200)
+    posterior = fit(stamp, priors, method=options.method, false_alarm=True, seed=options.seed)
     drawn = flat_draws(posterior)
     outside = outside_circle(drawn["x_pos"], drawn["y_pos"], (source.x, source.y), source.radius)
-    notes = outside, *_of_the_stamp(stamp, drawn, mean_image(stamp, posterior, psf), psf)
+    notes = outside, *_of_the_stamp(stamp, drawn, mean_image(stamp, posterior, priors.psf), priors.psf)
     posterior.attrs["notes"] = "; ".join(note for note in (*notes, posterior.attrs["notes"]) if note)
-    _write(folder, name, stamp, posterior, psf)
+    _write(folder, name, stamp, posterior, priors.psf)
     return summarise(posterior), priors.neighbours
 
 

@@ -7,13 +7,12 @@ import numpy as np
 
 from ..errors import InputError, did_you_mean, shown
 from ..files import output_folder, replacing
-from ..priors import ALL_SITES
+from ..scene import known_parameters
 from .common import (
     fixed_parameters,
     progress,
     read_observation,
     read_priors,
-    read_psf,
     report,
     save_figure,
     start_jax,
@@ -35,8 +34,8 @@ def run(options: Namespace) -> int:
     observation = read_observation(options)
     x, y = position(options, observation)
     stamp = observation.stamp(x, y, options.half_size)
-    psf, line = read_psf(options, stamp, x, y)
-    priors = read_priors(options, stamp, x, y, psf).replace(**fixed_parameters(options.fixed))
+    priors, line = read_priors(options, stamp, x, y)
+    priors = priors.replace(**fixed_parameters(options.fixed))
     axes = dict(_axis(text) for text in options.axis)
     if not axes:
         raise InputError("--axis: expected at least one, as flux=0:0.006:1000, found none")
@@ -48,7 +47,7 @@ def run(options: Namespace) -> int:
     shape = " x ".join(str(len(values)) for values in axes.values())
     progress(line)
     progress(f"a grid of {shape} points")
-    found = grid_posterior(stamp, priors, psf=psf, progress=sys.stderr.isatty(), **axes)
+    found = grid_posterior(stamp, priors, progress=sys.stderr.isatty(), **axes)
     name = f"x{x:g}_y{y:g}_grid"
     with replacing(folder / f"{name}.nc") as temporary:
         found.to_netcdf(temporary, engine="h5netcdf")
@@ -75,7 +74,7 @@ def _axis(text: str) -> tuple[str, np.ndarray]:
         low, high, number = float(parts[0]), float(parts[1]), int(parts[2])
     except (ValueError, IndexError):
         number = 0
-    names = [one for one, site in ALL_SITES.items() if not site.plural]
+    names = list(known_parameters(plural=False))
     if name not in names or len(parts) != 3 or number < 2 or not (-_LARGEST < low < high < _LARGEST):
         wanted = f"NAME=LO:HI:N with a name of {', '.join(names)}, LO < HI and N ≥ 2"
         meant = did_you_mean(name, names) if name not in names else ""

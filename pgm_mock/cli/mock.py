@@ -11,8 +11,7 @@ from ..errors import InputError, shown
 from ..files import output_folder, replacing
 from ..mockheader import as_mock
 from ..observation import Observation
-from ..priors import ALL_SITES
-from ..results import values
+from ..results import parameters_of, values
 from .common import fixed_parameters, progress, read_observation, read_priors, read_psf, report, start_jax
 from .place import position
 
@@ -41,15 +40,15 @@ def run(options: Namespace) -> int:
     x, y = position(options, observation)
     stamp = observation.stamp(x, y, options.half_size)
     _check_number(options.n, stamp)
-    psf, line = read_psf(options, stamp, x, y)
-    priors = read_priors(options, stamp, x, y, psf).replace(**fixed_parameters(options.fixed))
+    priors, line = read_priors(options, stamp, x, y)
+    priors = priors.replace(**fixed_parameters(options.fixed))
     output_folder(Path(options.out).parent)
     progress(line)
     progress(f"simulating {options.n} images of {stamp.shape[1]} x {stamp.shape[0]} pixels")
-    mocks = prior_predictive(stamp, priors, num_samples=options.n, psf=psf, seed=options.seed)
+    mocks = prior_predictive(stamp, priors, num_samples=options.n, seed=options.seed)
     counts = values(mocks, "prior_predictive", "counts")[0]
     history = _made_from(options) + [f"prior {name} = {text}" for name, text in priors.describe().items()]
-    _write_images(options, as_mock(stamp, counts[0], history, psf=psf), counts, [_parameters(mocks)])
+    _write_images(options, as_mock(stamp, counts[0], history, psf=priors.psf), counts, [_parameters(mocks)])
     check = PriorCheck.of(stamp, counts)
     check.warn(stamp)
     written, told = _told(options, "mocks", counts)
@@ -148,7 +147,7 @@ def _parameters(mocks: "xarray.DataTree") -> "BinTableHDU":
     from astropy.units import Unit
 
     drawn = mocks["prior"].to_dataset()
-    single = [name for name in ALL_SITES if name in drawn.data_vars and not ALL_SITES[name].plural]
+    single = [name for name, one in parameters_of(mocks, "prior").items() if not one.plural]
     table = QTable({name: drawn[name].values[0] * Unit(drawn[name].attrs["units"]) for name in single})
     return fits.BinTableHDU(table, name="PARAMETERS")
 

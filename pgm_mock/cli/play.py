@@ -5,7 +5,7 @@ from argparse import Namespace
 import numpy as np
 
 from ..errors import InputError
-from .common import progress, read_priors, read_psf, report, start_jax
+from .common import progress, read_priors, report, start_jax
 from .place import demo_or_stamp
 
 
@@ -18,12 +18,11 @@ def run(options: Namespace) -> int:
     from ..play import play_window
 
     stamp, x, y = demo_or_stamp(options)
-    psf, line = read_psf(options, stamp, x, y)
-    priors = read_priors(options, stamp, x, y, psf)
+    priors, line = read_priors(options, stamp, x, y)
     if matplotlib.get_backend().lower() == "agg":
         raise InputError("expected a screen for the window, found none (Matplotlib's back end is Agg)")
     progress(line)
-    window = play_window(stamp, priors, psf=psf)
+    window = play_window(stamp, priors)
     plt.show()
     state = window.state
     parameters = {name: np.asarray(value).tolist() for name, value in state.parameters.items()}

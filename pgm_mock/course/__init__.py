@@ -11,12 +11,12 @@ from .grids import (
     check_compare,
     check_cost,
     check_hdi,
-    check_log_likelihood,
     check_log_posterior,
     check_posterior,
     check_posterior_2d,
 )
 from .images import check_opened, check_ramps, check_regions, check_stamps, check_stretch, describe_source
+from .likelihood import check_log_likelihood
 from .mocks import check_draws, check_expected_image, check_mocks, check_model, check_my_pars
 from .pictures import show
 from .samplers import check_effective_draws, check_flagged, check_holds, check_metropolis, check_p_value, check_rank

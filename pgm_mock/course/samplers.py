@@ -52,7 +52,18 @@ def check_metropolis(metropolis: Callable[..., np.ndarray]) -> None:
         said += f" they should be {mean:g} and {deviation:g}."
         hint = " Accept a step with the probability min(1, p(new) / p(old)); both are logarithms here."
         need(abs(found - mean) < 0.15 and abs(wide - deviation) < 0.15, said + hint)
+    _check_steps(metropolis)
     right(f"{_STEPS:,} draws with the right means and deviations; {1 - stays.mean():.0%} of the steps were accepted.")
+
+
+def _check_steps(metropolis: Callable[..., np.ndarray]) -> None:
+    """See from a density that is the same everywhere, where each step is accepted, how long the steps are."""
+    step, rng = np.array([0.5, 3.0]), np.random.default_rng(5)
+    draws = array_of("the draws", called("metropolis", metropolis, lambda _: 0.0, np.zeros(2), step, 4000, rng))
+    found = np.diff(draws, axis=0).std(axis=0)
+    said = f"steps of `step` = {step} have the standard deviations {found[0]:.2f} and {found[1]:.2f}"
+    hint = ": `step` is taken for a variance." if np.allclose(found, np.sqrt(step), rtol=0.1) else "."
+    need(np.allclose(found, step, rtol=0.1), said + hint)
 
 
 def check_effective_draws(effective_draws: Callable[[np.ndarray], float]) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import ndimage
 
-from ..expected import with_slope
 from ..observation import Observation
-from ..psf import PSF, light_in_pixels
+from ..psf import PSF, light_in_pixels, with_slope
 from .program import call
 from .search import likelihood_ratio_maps
 from .unconstrained import Data

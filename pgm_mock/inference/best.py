@@ -9,11 +9,11 @@ from jaxtyping import Array
 
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
 from ..random import source_key
-from .laplace import laplace
+from ..sampler.laplace import laplace
+from ..sampler.weights import or_nothing
 from .program import call
-from .unconstrained import Data, Frame, Point, brightest, constrain, or_nothing, prior_vectors
+from .unconstrained import Data, Frame, Point, brightest, constrain, prior_vectors
 
 _PRIOR_DRAWS = 400
 
@@ -21,8 +21,6 @@ _PRIOR_DRAWS = 400
 def best_fit(
     observation: Observation,
     priors: Priors,
-    *,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> dict[str, Any]:
     """Return the parameters at the highest mode of the posterior, of the logarithms of the positive parameters.
 
@@ -32,28 +30,27 @@ def best_fit(
     Args:
         observation: the stamp.
         priors: the priors; a fixed parameter keeps its value.
-        psf: the family of the PSF.
 
     Returns:
-        The values by parameter, in the units of `Site`; arrays of shape (m,) for m neighbours.
+        The values by parameter, in the units of `Parameter`; arrays of shape (m,) for m neighbours.
 
     Raises:
         InputError: all parameters are fixed.
     """
     priors.check_free()
-    found = call(_best, source_key(0, "best fit"), Data.of(observation), priors, psf)
+    found = call(_best, source_key(0, "best fit"), Data.of(observation), priors)
     return {name: np.asarray(found[name])[()] for name in priors}
 
 
 @jax.jit
-def _best(key: Array, data: Data, priors: Priors, psf: PSF) -> Point:
+def _best(key: Array, data: Data, priors: Priors) -> Point:
     key, normal_key = jax.random.split(key)
     draws = prior_vectors(key, jax.random.normal(normal_key, (_PRIOR_DRAWS, priors.dimension)), priors)
     frame = Frame.of(priors)
 
     @jax.jit
     def log_density(u: Array) -> Array:
-        return frame.log_density(u, data, priors, psf)
+        return frame.log_density(u, data, priors)
 
     whitened = (draws - frame.location) / frame.scale
     middle = jnp.zeros(draws.shape[1])

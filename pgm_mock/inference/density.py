@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
+from ..distributions import Prior
 from ..errors import DataWarning, InputError
-from ..priors import Prior
 
 if TYPE_CHECKING:
     import xarray

@@ -17,7 +17,7 @@ _TOO_WIDE = 3.0
 _DETECTED, _NOT_DETECTED, _FAVOURED = 10.0, 3.0, 5.0
 
 
-POSITION, EXTENT, DETECTION = "position", "extent", "detection"
+POSITION, EXTENT, DETECTION, EVIDENCE, LIMIT = "position", "extent", "detection", "evidence", "limit"
 """What a doubt is about."""
 
 

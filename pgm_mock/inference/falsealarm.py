@@ -17,11 +17,10 @@ import numpy as np
 from jaxtyping import Float
 from numpyro.distributions import constraints
 
-from ..expected import with_slope
 from ..model import EXPECTED
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, light_in_pixels
+from ..psf import PSF, light_in_pixels, with_slope
 from ..random import source_generator
 from .limits import detection_likelihood
 from .methods import Plan
@@ -46,24 +45,22 @@ def with_false_alarm(found: StampPosterior, plan: Plan) -> StampPosterior:
     """Add `p_false` to a posterior's numbers, where its model can be without its source."""
     if not found.without_source or "flux" not in found.priors.free:
         return found
-    chance = false_alarm(found.observation, found.priors, plan.psf, found.without_source, plan.seed)
+    chance = false_alarm(found.observation, found.priors, found.without_source, plan.seed)
     return replace(found, numbers=found.numbers | {"p_false": chance})
 
 
-def false_alarm(
-    stamp: Observation, priors: Priors, psf: PSF, without_source: Mapping[str, np.ndarray], seed: int
-) -> float:
+def false_alarm(stamp: Observation, priors: Priors, without_source: Mapping[str, np.ndarray], seed: int) -> float:
     """Return the chance that the stamp without its source gives as large a likelihood ratio.
 
     Args:
         stamp: what was observed.
-        priors, psf: the model; the position's prior says where a source is searched for.
+        priors: of the model; the position's prior says where a source is searched for.
         without_source: parameters of the model without the source, fitted to the stamp, and its expected counts.
         seed: of the images.
     """
     mean = np.asarray(without_source[EXPECTED], float)
     generator = source_generator(seed, f"false alarms of {stamp.name}")
-    search = _Search(stamp, priors, psf, mean, without_source)
+    search = _Search(stamp, priors, mean, without_source)
     degrees = source_parameters(priors)
     observed, ratios = math.nan, np.zeros(0)
     chance = math.nan
@@ -93,14 +90,14 @@ class _Search:
     """A source is searched for, and fitted, in images of one stamp."""
 
     def __init__(
-        self, stamp: Observation, priors: Priors, psf: PSF, mean: np.ndarray, without_source: Mapping[str, np.ndarray]
+        self, stamp: Observation, priors: Priors, mean: np.ndarray, without_source: Mapping[str, np.ndarray]
     ) -> None:
-        self.stamp, self.priors, self.psf, self.without = stamp, priors, psf, without_source
+        self.stamp, self.priors, self.without = stamp, priors, without_source
         x, y = (_places(priors, name, ramp) for name, ramp in (("x_pos", stamp.columns), ("y_pos", stamp.rows)))
         self.x, self.y = (np.ravel(each) for each in np.meshgrid(x, y))
         width = float(priors.quantiles("psf_width", (0.5,))[0])
         slope = float(priors.quantiles("psf_slope", (0.5,))[0]) if "psf_slope" in priors else None
-        light = _light_of_places(stamp, self.x, self.y, with_slope(psf, slope), width)
+        light = _light_of_places(stamp, self.x, self.y, with_slope(priors.psf, slope), width)
         seen = (light * stamp.exposure).reshape(len(self.x), -1)
         self.total = np.maximum(seen.sum(axis=1), 1e-30)
         self.ratio = seen / np.where(stamp.exposure > 0, np.maximum(mean, 1e-30), 1.0).ravel()
@@ -123,9 +120,9 @@ class _Search:
             lit["psf_width"] = np.full(number, self.width)
         dark = starts | {"flux": np.full(number, 1e-12 * least.min())}
         others = [name for name in self.priors.free if name not in OF_SOURCE or name in self._shared()]
-        without = refit_with_height(self.stamp, images, dark, self.priors, self.psf, free=others)[1]
+        without = refit_with_height(self.stamp, images, dark, self.priors, free=others)[1]
         flat = {name: 0.0 for name in ("flux", "x_pos", "y_pos") if name == "flux" or _bounded(self.priors, name)}
-        with_it = refit_with_height(self.stamp, images, lit, self.priors, self.psf, prior_share=flat)[1]
+        with_it = refit_with_height(self.stamp, images, lit, self.priors, prior_share=flat)[1]
         return np.maximum(np.where(flux > 0, with_it - without, 0.0), 0.0)
 
     def _shared(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from ..observation import Observation
 from ..priorbounds import check_against
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
 from .falsealarm import with_false_alarm
 from .methods import fit_one, make_plan
 
@@ -18,7 +17,6 @@ def fit(
     priors: Priors,
     *,
     method: str = "auto",
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     num_draws: int = 9000,
     min_ess: float = 1000.0,
     num_chains: int = 4,
@@ -31,10 +29,9 @@ def fit(
 
     Args:
         observation: the stamp.
-        priors: the priors; at least one parameter is free.
+        priors: the priors, and the PSF; at least one parameter is free.
         method: "auto", adaptive importance sampling, where k-hat > 0.7 or the effective sample size is below `min_ess`
             with more draws, and then by NUTS; "importance", the same without NUTS; "nuts", the No-U-Turn sampler.
-        psf: the family of the PSF.
         num_draws: weighted draws of importance sampling, rounded up to a multiple of four.
         min_ess: effective sample size that they must have.
         num_chains, num_samples: shape of the equal-weight draws.
@@ -58,6 +55,6 @@ def fit(
     """
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
     check_against(observation, priors)
-    plan = make_plan(method, psf, num_draws, min_ess, seed, **numbers)
+    plan = make_plan(method, num_draws, min_ess, seed, **numbers)
     found = fit_one(observation, priors, plan)
     return (with_false_alarm(found, plan) if false_alarm else found).tree()

@@ -21,8 +21,8 @@ from ..counts import MANY_PHOTONS
 from ..errors import InputError
 from ..observation import Observation
 from ..priorbounds import check_against
-from ..priors import ALL_SITES, Priors
-from ..psf import PSF, GaussianPSF, describe_psf
+from ..priors import Priors
+from ..psf import describe_psf
 from ..results import label_parameter, provenance
 from .density import warn_of_edges
 from .unconstrained import Data, log_likelihood_of
@@ -41,7 +41,6 @@ def grid_posterior(
     observation: Observation,
     priors: Priors,
     *,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     progress: bool = False,
     **axes: Num[ArrayLike, " n"],
 ) -> "xarray.Dataset":
@@ -51,9 +50,8 @@ def grid_posterior(
         observation: the stamp.
         priors: a distribution for each parameter on an axis, a fixed value for each other one, the neighbours' and
             the extended source's included.
-        psf: the family of the PSF.
         progress: whether to show a bar on stderr.
-        axes: for each parameter on the grid its values, rising, in the units of `Site`, such as
+        axes: for each parameter on the grid its values, rising, in the units of `Parameter`, such as
             `flux=np.linspace(0, 0.01, 1000)`; any parameter of the priors that is one number can have an axis.
 
     Returns:
@@ -71,7 +69,7 @@ def grid_posterior(
     points = {name: _checked_axis(name, values, priors) for name, values in axes.items()}
     _check_parameters(points, priors)
     check_against(observation, priors)
-    blocks = _Blocks(observation, priors, psf, points)
+    blocks = _Blocks(observation, priors, points)
     size = math.prod(len(values) for values in points.values())
     from tqdm import tqdm
 
@@ -79,10 +77,10 @@ def grid_posterior(
     with bar:
         found = _kept(blocks, bar) if size <= KEPT_POINTS else _summed(blocks, bar)
     found.attrs |= {f"mode_{name}": value for name, value in found.attrs.pop("mode").items()}
-    found.attrs |= {"name": observation.name, "psf": describe_psf(psf)} | provenance()
+    found.attrs |= {"name": observation.name, "psf": describe_psf(priors.psf)} | provenance()
     found.attrs |= {f"prior_{name}": text for name, text in priors.describe().items()}
     for name in points:
-        label_parameter(found[name], name, observation)
+        label_parameter(found[name], priors.parameters[name], observation)
     warn_of_edges(found, {name: priors[name] for name in points})
     return found
 
@@ -98,11 +96,11 @@ class _Block(NamedTuple):
 class _Blocks:
     """The grid, block by block; all blocks have one shape, so that one compiled program serves all."""
 
-    def __init__(self, observation: Observation, priors: Priors, psf: PSF, points: Mapping[str, np.ndarray]) -> None:
-        self.points, self.priors, self.psf = dict(points), priors, psf
+    def __init__(self, observation: Observation, priors: Priors, points: Mapping[str, np.ndarray]) -> None:
+        self.points, self.priors = dict(points), priors
         total = int(observation.counts.sum())
         self.data = Data.of(observation, max(64, -(-total // 64) * 64) if total <= MANY_PHOTONS else None)
-        sparse = psf.profiles(*(jnp.ones((1, 1)),) * 2, *(1.0,) * 3) is not None
+        sparse = priors.psf.profiles(*(jnp.ones((1, 1)),) * 2, *(1.0,) * 3) is not None
         terms = np.size(self.data.photons.number) if sparse else observation.counts.size
         limit = min(_BLOCK_POINTS, max(1, _BLOCK_TERMS // terms))
         lengths = [len(values) for values in self.points.values()]
@@ -119,7 +117,7 @@ class _Blocks:
             place = tuple(slice(start, start + size) for start, size in zip(corner, self.sizes, strict=True))
             cut = [values[part] for values, part in zip(self.points.values(), place, strict=True)]
             padded = [np.pad(v, (0, size - len(v)), "edge") for v, size in zip(cut, self.sizes, strict=True)]
-            computed = np.asarray(_log_likelihood(padded, self.data, self.priors, self.psf, names))
+            computed = np.asarray(_log_likelihood(padded, self.data, self.priors, names))
             log_likelihood = computed[tuple(slice(len(values)) for values in cut)]
             if (bad := np.argwhere(np.isnan(log_likelihood))).size:
                 where = ", ".join(f"{n} = {v[i]:g}" for n, v, i in zip(names, cut, bad[0], strict=True))
@@ -130,7 +128,7 @@ class _Blocks:
 
 @partial(jax.jit, static_argnames="names")
 def _log_likelihood(
-    points: Sequence[Float[Array, " n"]], data: Data, priors: Priors, psf: PSF, names: tuple[str, ...]
+    points: Sequence[Float[Array, " n"]], data: Data, priors: Priors, names: tuple[str, ...]
 ) -> Float[Array, "..."]:
     """Logarithm of the likelihood in all points of the block, an axis for each parameter.
 
@@ -138,7 +136,7 @@ def _log_likelihood(
     """
 
     def at_one(*values: Array) -> Array:
-        return log_likelihood_of(dict(zip(names, values, strict=True)), data, priors, psf)
+        return log_likelihood_of(dict(zip(names, values, strict=True)), data, priors)
 
     evaluate: Any = at_one
     for axis in reversed(range(len(names))):
@@ -239,9 +237,8 @@ def _finite(peak: float) -> float:
 
 def _checked_axis(name: str, values: ArrayLike, priors: Priors) -> np.ndarray:
     """Return the values of an axis, or raise InputError."""
-    possible = [one for one in priors if not ALL_SITES[one].plural]
-    if name not in possible:
-        raise InputError(f"axes: expected parameters of {', '.join(possible)}, found {name!r}")
+    if name not in priors.single:
+        raise InputError(f"axes: expected parameters of {', '.join(priors.single)}, found {name!r}")
     try:
         points = np.array(values, float)
     except (TypeError, ValueError) as error:
@@ -257,6 +254,8 @@ def _checked_axis(name: str, values: ArrayLike, priors: Priors) -> np.ndarray:
 
 
 def _check_parameters(points: Mapping[str, np.ndarray], priors: Priors) -> None:
+    if priors.conditional:
+        raise InputError(f"grid: {priors.only_for_nuts()}")
     if not points:
         raise InputError("axes: expected at least one parameter, such as flux=np.linspace(0, 0.01, 1000), found none")
     if loose := [name for name in priors.free if name not in points]:

@@ -1,13 +1,13 @@
 """Adaptive importance sampling: a posterior with a certificate, in milliseconds.
 
 1. The places where a source would explain the counts (`search`), from the likelihood ratio at every pixel.
-2. Laplace approximations (`laplace`) from there, from the best of some prior draws, from the prior's middle, and from
-   the best place with a wide PSF; those that are modes of their own and hold most of the posterior are kept.
+2. Laplace approximations (`sampler.laplace`) from there, from the best of some prior draws, from the prior's middle,
+   and from the best place with a wide PSF; those that are modes of their own and hold most of the posterior are kept.
 3. A defence: the prior itself, with the background's posterior under no source in place of its prior.
-4. Rounds of adaptation (`adaptation`): first from the defence and about the modes, then mostly from a mixture of
-   Student-t that is fitted to all weighted draws (`mixture`).
-5. The weights against all rounds' proposals are Pareto-smoothed, and k-hat certifies them (`weights`, `psis`). The
-   evidence is their mean.
+4. Rounds of adaptation (`sampler.adaptation`): first from the defence and about the modes, then mostly from a mixture
+   of Student-t that is fitted to all weighted draws (`sampler.mixture`).
+5. The weights against all rounds' proposals are Pareto-smoothed, and k-hat certifies them (`sampler.weights`). The
+   evidence is the mean of the later rounds' weights against their own proposals.
 
 All but the last are one compiled program, which draws nothing itself: its random numbers come with its arguments.
 """
@@ -21,20 +21,19 @@ import numpy as np
 from jax.scipy.stats import t as student
 from jaxtyping import Array, Float
 
-from ..expected import expected_counts
 from ..priors import Priors
-from ..psf import PSF
 from ..random import source_generator
-from . import mixture
-from .adaptation import adapt
+from ..sampler import mixture
+from ..sampler.adaptation import adapt, defensive_draws
+from ..sampler.laplace import distinct
+from ..sampler.mixture import DEGREES
+from ..sampler.weights import or_nothing
+from ..scene import SOURCE, Pixels
 from .limits import Aperture, aperture_at, upper_limit
-from .mixture import DEGREES
-from .modes import FEW, climb, distinct, starting_points
+from .modes import FEW, climb, starting_points
 from .nosource import OF_SOURCE, has_more
 from .sourcefree import SourceFree, source_free
-from .unconstrained import Data, Frame, Point, constrain, or_nothing, places, prior_vectors
-
-_DEFENSIVE_SHARE = 0.1
+from .unconstrained import Data, Frame, Point, constrain, places, prior_vectors
 
 
 class Noise(NamedTuple):
@@ -55,7 +54,7 @@ class Noise(NamedTuple):
     @classmethod
     def of(cls, seed: int | None, name: str, dimension: int, rounds: tuple[int, int]) -> "Noise":
         """Draw for a source, so many parameters, and so many rounds of so many draws each."""
-        generator, number = source_generator(seed, name), _defensive(rounds).sum()
+        generator, number = source_generator(seed, name), defensive_draws(rounds).sum()
         return cls(
             np.uint32(generator.integers(2**32)),
             generator.standard_normal((number, dimension)),
@@ -152,17 +151,17 @@ class Defence(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="modes")
-def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, modes: int = FEW) -> ImportanceSample:
+def sample(noise: Noise, data: Data, priors: Priors, dark: Dark, *, modes: int = FEW) -> ImportanceSample:
     """Sample one posterior, in as many rounds as the noise is for, the first of them mostly defensive.
 
     Args:
         noise: the random numbers.
-        data, priors, psf: the model and what it is conditioned on; at least one parameter is free.
+        data, priors: the model and what it is conditioned on; at least one parameter is free.
         dark: the model without the source, where it has more than a source on a background; else not used.
         modes: how many modes to keep.
     """
     number, size = noise.places.shape
-    defensive = _defensive((number, size))
+    defensive = defensive_draws((number, size))
     frame = Frame.of(priors)
     key = jax.random.key(noise.seed, impl="threefry2x32")
     from_prior = (prior_vectors(key, noise.prior, priors) - frame.location) / frame.scale
@@ -173,23 +172,20 @@ def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, mo
 
     @jax.jit  # traced once, not at each of its uses
     def log_target(u: Array, prior_share: Array | float = 1.0) -> Array:
-        return frame.log_density(u, data, priors, psf, prior_share)
+        return frame.log_density(u, data, priors, prior_share)
 
-    known = None if "background" in priors.free else priors["background"]
+    known: Any = None if "background" in priors.free else priors["background"]
     background = dark.mode[places(priors)["background"]] if known is None else jnp.zeros(())
     middle = jnp.where(_of_source(priors), 0.0, dark.mode)
     plausible = _with_background(from_prior[: defensive[0]], priors, background)
     best_draw = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
     without = constrain(frame.point(dark.mode, priors), priors) | {"flux": jnp.zeros(())}
-    mean = expected_counts(*data.image, psf=psf, **without)
-    starts, found, unclimbed = starting_points(middle, frame, mean, data, priors, psf, modes - 1, dark.has_source)
+    mean = priors.scene.without(SOURCE).light(Pixels(*data.image), priors.psf, without).image()
+    starts, found, unclimbed = starting_points(middle, frame, mean, data, priors, modes - 1, dark.has_source)
     ends = climb(log_target, jnp.concatenate([jnp.stack([best_draw, middle]), starts]), found, frame, priors)
-    proposal, share, unkept = distinct(ends, modes)
+    proposal, share, unkept = distinct(ends.modes, ends.factors, ends.masses, modes)
     defence = Defence(background, 1.5 * dark.spread)
-    tail = noise.near[..., 0] * mixture.heavy_tail(jnp.asarray(noise.near[..., -DEGREES:]))
-    # Each round has its own draws from the prior; the last of them stands for those that the round does not use.
-    own = np.minimum(np.arange(size), defensive[:, None] - 1) + (np.cumsum(defensive) - defensive)[:, None]
-    wide = _with_background(from_prior[own], priors, defence.location + defence.scale * tail)
+    wide = _defensive(noise, from_prior, defensive, priors, defence)
     adapted = adapt(
         log_target,
         proposal,
@@ -210,8 +206,8 @@ def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, mo
         log_own=adapted.log_own,
         undefined=jnp.sum(jnp.isnan(adapted.target)),
         source_free=empty,
-        upper_limit=upper_limit(asked, data, psf, known) if simple else None,
-        aperture=aperture_at(asked, mean, at_best["background"] - without["background"], data, psf),
+        upper_limit=upper_limit(asked, data, priors.psf, known) if simple else None,
+        aperture=aperture_at(asked, mean, at_best["background"] - without["background"], data, priors.psf),
         best=Dark(ends.best, _background_sd(ends.best_factor, priors), jnp.array(False)),
         log_likelihood_at_best=ends.log_likelihood_at_best,
         without=without,
@@ -224,10 +220,17 @@ def sample(noise: Noise, data: Data, priors: Priors, psf: PSF, dark: Dark, *, mo
     )
 
 
-def _defensive(rounds: tuple[int, int]) -> np.ndarray:
-    """How many of each round's draws are its defence."""
-    number, size = rounds
-    return np.array([size * 4 // 9, *[int(_DEFENSIVE_SHARE * size)] * (number - 1)])
+def _defensive(
+    noise: Noise, from_prior: Float[Array, "k d"], defensive: np.ndarray, priors: Priors, defence: Defence
+) -> Float[Array, "rounds size d"]:
+    """Draw from the defence: each round has its own draws from the prior.
+
+    The last of them stands for those that the round does not use.
+    """
+    size = noise.places.shape[1]
+    tail = noise.near[..., 0] * mixture.heavy_tail(jnp.asarray(noise.near[..., -DEGREES:]))
+    own = np.minimum(np.arange(size), defensive[:, None] - 1) + (np.cumsum(defensive) - defensive)[:, None]
+    return _with_background(from_prior[own], priors, defence.location + defence.scale * tail)
 
 
 def _of_source(priors: Priors) -> np.ndarray:

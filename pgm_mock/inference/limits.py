@@ -9,8 +9,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float
 from scipy import special
 
-from ..expected import with_slope
-from ..psf import PSF
+from ..psf import PSF, with_slope
 from .unconstrained import Data, Point
 
 _CLIMB, _GRID, _BACKGROUND_STEPS = 60, 160, 6

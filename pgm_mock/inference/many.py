@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,7 +14,6 @@ import jax
 from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
 from .importance import Dark, ImportanceSample, Noise, sample
 from .methods import Plan, escalate, failed_posterior, fit_one, importance_posterior, make_plan, sample_all
 from .posterior import StampPosterior
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 _AHEAD = 512
 
-Job = tuple[Observation, Priors, PSF]
+Job = tuple[Observation, Priors]
 
 
 def lanes(most: int) -> int:
@@ -59,7 +57,7 @@ def iter_fits(
         stamps, priors_list: as many of one as of the other; may be generators, of which only a few hundred are
             drawn ahead.
         progress: whether to show a bar on stderr, with rate and time left.
-        options: method, psf, num_draws, min_ess, num_chains, num_warmup, num_samples, chunk_size and seed, as for
+        options: method, num_draws, min_ess, num_chains, num_warmup, num_samples, chunk_size and seed, as for
             `iter_posteriors`.
 
     Yields:
@@ -67,7 +65,7 @@ def iter_fits(
         `method` is "failed" and whose `problems` say why.
 
     Raises:
-        InputError: an option that is none, or lists of different lengths.
+        InputError: an option with a value that it cannot have, or lists of different lengths.
     """
     with closing(iter_posteriors(stamps, priors_list, progress=progress, **options)) as found:
         for posterior in found:
@@ -79,7 +77,6 @@ def iter_posteriors(
     priors_list: Iterable[Priors],
     *,
     method: str = "auto",
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
     num_draws: int = 2500,
     min_ess: float = 400.0,
     num_chains: int = 1,
@@ -99,7 +96,7 @@ def iter_posteriors(
     Args:
         stamps, priors_list: as many of one as of the other; may be generators, of which only a few hundred are
             drawn ahead.
-        method, psf, num_draws, min_ess, num_chains, num_warmup, num_samples, seed: as for `fit`.
+        method, num_draws, min_ess, num_chains, num_warmup, num_samples, seed: as for `fit`.
         chunk_size: stamps that are computed at once; by default 1 on a CPU and 256 on a GPU.
         progress: whether to show a bar on stderr, with rate and time left.
 
@@ -107,10 +104,10 @@ def iter_posteriors(
         The posteriors, in order. A stamp that cannot be fitted gives one of method "failed" that says why.
 
     Raises:
-        InputError: an option that is no option, or lists of different lengths.
+        InputError: an option that does not exist or has no such value, or lists of different lengths.
     """
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
-    plan = make_plan(method, psf, num_draws, min_ess, seed, **numbers)
+    plan = make_plan(method, num_draws, min_ess, seed, **numbers)
     size = chunk_size or lanes(256)
     if size < 1:
         raise InputError(f"chunk_size: expected at least 1, found {size}")
@@ -123,7 +120,7 @@ def _in_order(
     from tqdm import tqdm
 
     total = len(stamps) if isinstance(stamps, Sized) else None
-    jobs = _jobs(stamps, priors_list, plan.psf)
+    jobs = _jobs(stamps, priors_list)
     found = _side_by_side(jobs, plan) if size == 1 else _in_windows(jobs, plan, size)
     with (
         closing(found),
@@ -134,11 +131,11 @@ def _in_order(
             yield posterior
 
 
-def _jobs(stamps: Iterable[Observation], priors_list: Iterable[Priors], psf: PSF) -> Iterator[Job]:
+def _jobs(stamps: Iterable[Observation], priors_list: Iterable[Priors]) -> Iterator[Job]:
     for stamp, priors in itertools.zip_longest(stamps, priors_list):
         if stamp is None or priors is None:
             raise InputError("priors_list: expected as many priors as stamps, found another number")
-        yield stamp, priors, psf
+        yield stamp, priors
 
 
 def _side_by_side(jobs: Iterator[Job], plan: Plan) -> Generator[StampPosterior]:
@@ -163,8 +160,7 @@ def _in_windows(jobs: Iterator[Job], plan: Plan, size: int) -> Generator[StampPo
 
 def fit_safely(job: Job, plan: Plan) -> StampPosterior:
     """Fit one of many: bad input becomes a failed result, and takes no other with it."""
-    stamp, priors, psf = job
-    plan = replace(plan, psf=psf)
+    stamp, priors = job
     try:
         return fit_one(stamp, priors, plan)
     except InputError as error:
@@ -175,8 +171,8 @@ def fit_together(jobs: Sequence[Job], plan: Plan, size: int) -> Iterator[StampPo
     """Fit stamps in chunks of those that share a shape, a number of photons, families of priors and of the PSF.
 
     Args:
-        jobs: stamps with their priors and PSFs.
-        plan: how; its PSF is not used.
+        jobs: stamps with their priors.
+        plan: how.
         size: of a chunk, to which each is padded.
 
     Yields:
@@ -185,12 +181,12 @@ def fit_together(jobs: Sequence[Job], plan: Plan, size: int) -> Iterator[StampPo
     found: dict[int, StampPosterior] = {}
     groups: dict[Any, list[int]] = {}
     data: dict[int, Data] = {}
-    for number, (stamp, priors, psf) in enumerate(jobs):
+    for number, (stamp, priors) in enumerate(jobs):
         if plan.method == "nuts" or not priors.free:
             found[number] = fit_safely(jobs[number], plan)
             continue
         data[number] = Data.of(stamp)
-        groups.setdefault(kind((data[number], priors, psf)), []).append(number)
+        groups.setdefault(kind((data[number], priors)), []).append(number)
     for numbers in groups.values():
         for first in range(0, len(numbers), size):
             chunk = numbers[first : first + size]
@@ -204,26 +200,24 @@ def fit_together(jobs: Sequence[Job], plan: Plan, size: int) -> Iterator[StampPo
 def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
     """Fit at most `size` stamps at once, the chunk padded with its first stamp."""
     padding = size - len(jobs)
-    psfs = stack([psf for _, _, psf in jobs + jobs[:1] * padding])
     stacked = stack(data + data[:1] * padding)
 
     def draw(names: list[str], priors: list[Priors], darks: list[Dark]) -> list[ImportanceSample]:
         noise = [Noise.of(plan.seed, name, priors[0].dimension, plan.rounds) for name in names]
-        each = stack(noise + noise[:1] * padding), stacked, stack(priors + priors[:1] * padding), psfs
+        each = stack(noise + noise[:1] * padding), stacked, stack(priors + priors[:1] * padding)
         samples = jax.device_get(call(_sample_chunk, *each, stack(darks + darks[:1] * padding)))
         return [jax.tree.map(lambda values, lane=lane: values[lane], samples) for lane in range(len(jobs))]
 
     found = []
-    every = sample_all([(stamp, own) for stamp, own, _ in jobs], data, draw)
-    for (stamp, own, psf), samples in zip(jobs, every, strict=True):
-        its_plan = replace(plan, psf=psf)
+    every = sample_all(jobs, data, draw)
+    for (stamp, own), samples in zip(jobs, every, strict=True):
         try:
-            found.append(escalate(importance_posterior(stamp, own, its_plan, samples, plan.rounds[0]), its_plan))
+            found.append(escalate(importance_posterior(stamp, own, plan, samples, plan.rounds[0]), plan))
         except InputError as error:
-            found.append(failed_posterior(stamp, own, its_plan, str(error)))
+            found.append(failed_posterior(stamp, own, plan, str(error)))
     return found
 
 
 @jax.jit
-def _sample_chunk(noise: Noise, data: Data, priors: Priors, psfs: PSF, darks: Dark) -> ImportanceSample:
-    return jax.vmap(sample)(noise, data, priors, psfs, darks)
+def _sample_chunk(noise: Noise, data: Data, priors: Priors, darks: Dark) -> ImportanceSample:
+    return jax.vmap(sample)(noise, data, priors, darks)

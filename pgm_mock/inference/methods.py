@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,18 +11,21 @@ import numpy as np
 from ..errors import InputError
 from ..model import EXPECTED
 from ..observation import Observation
-from ..priors import Priors, one_shape
-from ..psf import PSF, describe_psf
+from ..priors import Priors
 from ..random import checked_seed, source_generator, source_key
+from ..sampler.weights import (
+    Weights,
+    resample,
+    weigh,
+)
 from . import importance, nuts
-from .doubts import POSITION, doubts
-from .limits import detectable_flux, detection_likelihood
+from .doubts import EVIDENCE, LIMIT, doubts
 from .modes import FEW, MANY
-from .nosource import at_place, has_more, log_flat_over_prior, source_parameters, without_source
-from .posterior import FAILED, KHAT_LIMIT, StampPosterior
+from .nosource import at_place, has_more, source_parameters, without_source
+from .posterior import FAILED, StampPosterior
 from .program import call
 from .unconstrained import Data, places
-from .weights import Weights, disagreement, resample, weigh, weighted_quantile
+from .verdict import Samples, numbers_of, positions_of, problems_of
 
 METHODS = ("auto", "importance", "nuts")
 _ROUNDS, _MORE_DRAWS = 4, 3000
@@ -31,22 +34,16 @@ _STRAINED, _LEAST_EFFICIENCY = 0.5, 0.4
 """Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), may have left
 out a tail though they are certified: more draws are taken, and kept where they are certified too."""
 _R_HAT_LIMIT = 1.01
-_STABLE = 0.15
-"""The last two rounds of sampling may disagree by so many standard deviations, beyond their Monte-Carlo errors."""
 _TYPICAL_COUNTS = 30.0
 _LEAST_SEEN = 0.02
 """A source of whose light less than this falls on exposed pixels near the place asked for has no flux."""
-_LEAST_SHARE, _NOTED_SHARE = 0.01, 0.05
-_APART = 3.0
-"""Modes so far apart [pixels] are different positions."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How posteriors are computed; see `fit` for the words. With `longest` all lists of photons have one length."""
+    """How posteriors are computed: the options of `fit`. With `longest` all lists of photons have one length."""
 
     method: str
-    psf: PSF
     rounds: tuple[int, int]
     min_ess: float
     num_chains: int
@@ -57,11 +54,11 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """What a result records."""
-        told = {"seed": self.seed, "psf": describe_psf(self.psf), "num_draws": math.prod(self.rounds)}
+        told = {"seed": self.seed, "num_draws": math.prod(self.rounds)}
         return told | {name: getattr(self, name) for name in ("num_chains", "num_warmup", "num_samples")}
 
 
-def make_plan(method: str, psf: PSF, num_draws: int, min_ess: float, seed: int | None, **numbers: int) -> Plan:
+def make_plan(method: str, num_draws: int, min_ess: float, seed: int | None, **numbers: int) -> Plan:
     """Check the options and settle the rounds of importance sampling."""
     if method not in METHODS:
         raise InputError(f"method: expected {', '.join(METHODS)}, found {method!r}")
@@ -72,27 +69,30 @@ def make_plan(method: str, psf: PSF, num_draws: int, min_ess: float, seed: int |
         raise InputError(f"num_draws: expected at least 500, found {num_draws}")
     rounds = _ROUNDS, -(-num_draws // _ROUNDS)
     chains, warmup, samples = (numbers[name] for name in ("num_chains", "num_warmup", "num_samples"))
-    return Plan(method, psf, rounds, min_ess, chains, warmup, samples, checked_seed(seed))
+    return Plan(method, rounds, min_ess, chains, warmup, samples, checked_seed(seed))
 
 
 def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPosterior:
     """Fit one stamp, and escalate as far as the method allows."""
     priors.check_free()
-    if plan.method == "nuts":
+    reason = priors.only_for_nuts()
+    if reason and plan.method == "importance":
+        raise InputError(f"method 'importance': {reason}; method 'nuts' takes them")
+    if reason or plan.method == "nuts":
         return by_nuts(observation, priors, plan, Data.of(observation), ())
     data = Data.of(observation, longest=plan.longest)
     return escalate(by_importance(observation, priors, plan, data, plan.rounds), plan)
 
 
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
-    """Where a posterior is not certified, take more draws from more modes, and then NUTS.
+    """Where a posterior, or what it is compared with, is not certified, take more draws from more modes, and then NUTS.
 
     It happens to one stamp in several hundred: their lists have one length, so that these programs compile once. Where
     there are several modes NUTS is no judge: its chains do not cross from one to another.
     """
     numbers = found.numbers
     strained = numbers["khat"] > _STRAINED and numbers["ess"] < _LEAST_EFFICIENCY * math.prod(plan.rounds)
-    if found.certified and not strained:
+    if found.certified and not strained and not {EVIDENCE, LIMIT} & set(found.notes):
         return found
     data = Data.of(found.observation, longest=True)
     rounds = _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
@@ -105,7 +105,8 @@ def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
     last = by_nuts(found.observation, found.priors, plan, data, more.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
     numbers = more.numbers | last.numbers
-    notes = doubts(last.priors, last.draws, numbers)
+    uncertain = {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
+    notes = doubts(last.priors, last.draws, numbers) | uncertain
     return replace(last, numbers=numbers, notes=notes, without_source=more.without_source)
 
 
@@ -120,29 +121,11 @@ def by_importance(
     """Compute a posterior by importance sampling, with its verdict."""
 
     def draw(names: list[str], priors_list: list[Priors], darks: list[importance.Dark]) -> list[Any]:
-        noise = importance.Noise.of(plan.seed, names[0], priors.dimension, rounds)
-        return [jax.device_get(call(importance.sample, noise, data, priors_list[0], plan.psf, darks[0], modes=modes))]
+        noise = importance.Noise.of(plan.seed, names[0], priors_list[0].dimension, rounds)
+        return [jax.device_get(call(importance.sample, noise, data, priors_list[0], darks[0], modes=modes))]
 
     (samples,) = sample_all([(observation, priors)], [data], draw)
     return importance_posterior(observation, priors, plan, samples, rounds[0])
-
-
-class Samples(NamedTuple):
-    """What was drawn for one stamp.
-
-    Attributes:
-        full: from the posterior.
-        empty: under no source, where the model has more than a source on a background; else None.
-        empty_weights: their weights.
-        there: with the source at the place asked for, likewise; and
-        there_priors: the priors of that.
-    """
-
-    full: importance.ImportanceSample
-    empty: importance.ImportanceSample | None = None
-    empty_weights: Weights | None = None
-    there: importance.ImportanceSample | None = None
-    there_priors: Priors | None = None
 
 
 Draw = Callable[[list[str], list[Priors], list[importance.Dark]], list[importance.ImportanceSample]]
@@ -200,8 +183,8 @@ def importance_posterior(
         name: np.asarray(values)[chosen].reshape(*shape, *np.shape(values)[1:])
         for name, values in sample.parameters.items()
     }
-    numbers = _numbers(samples, weights, source_parameters(priors))
-    positions, said = _positions(sample, weights.log_weights)
+    numbers, uncertain = numbers_of(samples, weights, source_parameters(priors), rounds)
+    positions, said = positions_of(sample, weights.log_weights)
     return StampPosterior(
         observation=observation,
         priors=priors,
@@ -212,78 +195,12 @@ def importance_posterior(
         weighted=weighted | {"log_weight": weights.log_weights[None]},
         settings=plan.settings(),
         tried=(f"importance {number}: k-hat {weights.khat:.2f}, ESS {weights.ess:.0f}",),
-        problems=_problems(sample, weights, plan, rounds),
-        notes=doubts(priors, draws, numbers) | said,
+        problems=problems_of(sample, weights, plan.min_ess, rounds),
+        notes=doubts(priors, draws, numbers) | said | uncertain,
         positions=positions,
         without_source={name: np.asarray(value) for name, value in sample.without.items()}
         | {EXPECTED: np.asarray(sample.mean_without)},
     )
-
-
-def _problems(sample: importance.ImportanceSample, weights: Weights, plan: Plan, rounds: int) -> tuple[str, ...]:
-    """Say what the certificate lacks."""
-    problems = []
-    if not weights.khat <= KHAT_LIMIT:
-        problems.append(f"the weights cannot be trusted (k-hat {weights.khat:.2f}, expected at most {KHAT_LIMIT})")
-    if not weights.ess >= plan.min_ess:
-        problems.append(f"few effective draws (ESS {weights.ess:.0f}, expected at least {plan.min_ess:.0f})")
-    if left_out := int(sample.left_out):
-        places = "place" if left_out == 1 else "places"
-        problems.append(f"{left_out} more {places} in the stamp may hold part of the posterior")
-    if (apart := disagreement(sample.log_density, sample.log_own, sample.vectors, rounds)) > _STABLE:
-        problems.append(f"the rounds of sampling disagree (by {apart:.2f} sd, expected at most {_STABLE})")
-    if undefined := int(sample.undefined):
-        problems.append(f"the density is not a number at {undefined} of {len(weights.log_weights)} draws")
-    return tuple(problems)
-
-
-def _numbers(samples: Samples, weights: Weights, degrees: int) -> dict[str, float]:
-    """Evidence, detection and limits."""
-    sample = samples.full
-    if samples.empty and samples.empty_weights and samples.there and samples.there_priors:
-        without = samples.empty_weights.log_evidence
-        best_without = float(samples.empty.log_likelihood_at_best)
-        fluxes = np.asarray(samples.there.parameters["flux"], float)
-        flat = log_flat_over_prior(fluxes, samples.there_priors)
-        at_place = weigh(samples.there.log_density + flat, samples.there.log_proposal)
-        limit = weighted_quantile(fluxes, at_place.log_weights, 0.95)
-    else:
-        if sample.source_free is None or sample.upper_limit is None:
-            raise TypeError("expected the model without a source, found none")
-        without, best_without = float(sample.source_free.log_evidence), float(sample.source_free.max_log_likelihood)
-        limit = float(sample.upper_limit)
-    ratio = float(sample.max_log_likelihood) - best_without
-    return {
-        "khat": weights.khat,
-        "ess": weights.ess,
-        "log_evidence": weights.log_evidence,
-        "ln_bayes_factor": weights.log_evidence - without,
-        "det_like": detection_likelihood(ratio, degrees) if degrees else 0.0,
-        "flux_ul95": limit,
-        "flux_detectable": detectable_flux(sample.aperture),
-    }
-
-
-def _positions(sample: importance.ImportanceSample, log_weights: np.ndarray) -> tuple[int, dict[str, str]]:
-    """Count the positions between which the posterior is divided, and say so where there are several."""
-    modes = np.stack([sample.mode_x, sample.mode_y], axis=1)[np.asarray(sample.mode_share) > _LEAST_SHARE]
-    apart: list[np.ndarray] = []
-    for mode in modes:
-        if all(np.hypot(*(mode - other)) > _APART for other in apart):
-            apart.append(mode)
-    if len(apart) < 2:
-        return 1, {}
-    draws = np.stack([sample.parameters["x_pos"], sample.parameters["y_pos"]], axis=1)
-    distance = [np.hypot(*(draws - mode).T) for mode in apart]
-    nearest = np.argmin(distance, axis=0)
-    shares = np.bincount(nearest, np.exp(log_weights), len(apart))
-    order = [place for place in np.argsort(-shares) if shares[place] >= _NOTED_SHARE]
-    if len(order) < 2:
-        return 1, {}
-    parts = " : ".join(f"{100 * shares[place]:.0f}" for place in order)
-    where = ", ".join(f"x={apart[place][0]:.1f} y={apart[place][1]:.1f}" for place in order)
-    count = {2: "two", 3: "three", 4: "four"}.get(len(order), str(len(order)))
-    return len(order), {POSITION: f"{count} positions, {parts} ({where})"}
 
 
 def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tried: tuple[str, ...]) -> StampPosterior:
@@ -291,15 +208,15 @@ def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tr
     numbers = {"num_warmup": plan.num_warmup, "num_samples": plan.num_samples}
     chains = max(plan.num_chains, 4) if tried else plan.num_chains
     key = source_key(plan.seed, observation.name)
-    parameters, statistics = call(nuts.sample, key, data, priors, plan.psf, num_chains=chains, **numbers)
+    parameters, statistics = call(nuts.sample, key, data, priors, num_chains=chains, **numbers)
     draws = {name: np.asarray(values) for name, values in parameters.items()}
     said = {name: np.asarray(values) for name, values in statistics.items()}
     r_hat, divergences = nuts.largest_r_hat(draws), int(said["diverging"].sum())
-    problems = []
+    lacking = []
     if not r_hat < _R_HAT_LIMIT:
-        problems.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {_R_HAT_LIMIT})")
+        lacking.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {_R_HAT_LIMIT})")
     if divergences:
-        problems.append(f"{divergences} divergent transitions, expected none")
+        lacking.append(f"{divergences} divergent transitions, expected none")
     return StampPosterior(
         observation=observation,
         priors=priors,
@@ -310,11 +227,11 @@ def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tr
         weighted={},
         settings=plan.settings(),
         tried=(*tried, f"nuts {chains} x {plan.num_samples}: R-hat {r_hat:.3f}, {divergences} divergences"),
-        problems=tuple(problems),
+        problems=tuple(lacking),
     )
 
 
 def failed_posterior(observation: Observation, priors: Priors, plan: Plan, why: str) -> StampPosterior:
     """Return a result without a posterior, which says why there is none."""
-    nothing = {name: np.full((1, 1, *one_shape(prior)), np.nan) for name, prior in priors.items()}
+    nothing = {name: np.full((1, 1, *priors.shape(name)), np.nan) for name in priors}
     return StampPosterior(observation, priors, FAILED, nothing, {}, {}, {}, plan.settings(), (), (why,))

@@ -12,22 +12,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from ..expected import with_slope
 from ..priors import Priors
-from ..psf import PSF
+from ..psf import with_slope
+from ..sampler.laplace import NOTABLE, laplace, log_mass
+from ..sampler.weights import or_nothing
 from . import search
-from .laplace import laplace
-from .mixture import Mixture
-from .unconstrained import Data, Frame, constrain, or_nothing, places
+from .unconstrained import Data, Frame, constrain, places
 
 FEW, MANY = 3, 10
 """Modes that are kept, at first and where those were not all; one place less is climbed from."""
-_SAME_MODE = 2.0
-"""Two climbs that end within so many standard deviations of each other have found one mode."""
 _WIDE, _NARROW = 2.5, -3.0
 """A source is also looked for with a PSF that is so many standard deviations of its prior wider, for something extended
 or for several sources, and with all light in one pixel, for a hot one."""
@@ -39,8 +35,6 @@ _MORE_PLACES = 8
 """So many places beyond those that are climbed from are looked at."""
 _SEEN_BY_DEFENCE = 4.0
 """What a lower maximum of ln likelihood holds is reached by draws from the prior."""
-_NOTABLE = 6.0
-"""A place whose prior times likelihood ratio is within exp(-6) of the best one's may hold part of the posterior."""
 _INEXACT = 0.1
 """A likelihood ratio on the map is right to this part: its width is not the best one, its places are pixels."""
 
@@ -51,7 +45,6 @@ def starting_points(
     mean: Float[Array, "ny nx"],
     data: Data,
     priors: Priors,
-    psf: PSF,
     number: int,
     has_source: Array,
 ) -> tuple[Float[Array, "k d"], Float[Array, "two d"], Array]:
@@ -59,7 +52,7 @@ def starting_points(
 
     Args:
         base: whitened vector for all parameters that a start does not set.
-        frame, data, priors, psf: the model and what it is conditioned on.
+        frame, data, priors: the model and what it is conditioned on.
         mean: expected counts without the source, shape (ny, nx).
         number: places to start from.
         has_source: whether to search for them.
@@ -70,7 +63,7 @@ def starting_points(
         may hold part of the posterior.
     """
     most = number + _MORE_PLACES
-    likely, found, highest_prior = _peaks(base, frame, mean, data, priors, psf, most, has_source)
+    likely, found, highest_prior = _peaks(base, frame, mean, data, priors, most, has_source)
     peaks = search.first_of_each(jax.tree.map(jnp.ravel, found))
     width = jnp.repeat(jnp.array([0.0, _WIDE, _NARROW])[: found.x.shape[0]], most)
 
@@ -79,7 +72,7 @@ def starting_points(
         return _with_width(u, priors, width)
 
     level = jnp.maximum(jnp.max(peaks.score), highest_prior)
-    lowest = level - _NOTABLE - _INEXACT * jnp.max(peaks.gain)
+    lowest = level - NOTABLE - _INEXACT * jnp.max(peaks.gain)
     notable = (peaks.score > lowest) & (peaks.gain > _SEEN_BY_DEFENCE)
     # What is not worth a climb climbs with the best: all climbs last as long as the longest of them.
     order = jax.lax.top_k(peaks.score, number)[1]
@@ -87,7 +80,7 @@ def starting_points(
     chosen = jax.vmap(start)(peaks.x[order], peaks.y[order], peaks.flux[order], width[order])
     blurred = _with_width(chosen[:1], priors, _WIDE)
     detected = jax.vmap(start)(likely.x, likely.y, likely.flux, jnp.zeros(2))
-    second = likely.gain[1] > (1.0 - _INEXACT) * likely.gain[0] - _NOTABLE
+    second = likely.gain[1] > (1.0 - _INEXACT) * likely.gain[0] - NOTABLE
     detected = jnp.where(second, detected, detected[0])
     return jnp.concatenate([chosen, blurred]), detected, jnp.maximum(jnp.sum(notable) - number, 0)
 
@@ -98,14 +91,13 @@ def _peaks(
     mean: Float[Array, "ny nx"],
     data: Data,
     priors: Priors,
-    psf: PSF,
     most: int,
     has_source: Array,
 ) -> tuple[search.Peaks, search.Peaks, Array]:
     """Search the stamp.
 
     Args:
-        base, frame, mean, data, priors, psf, has_source: those of `starting_points`.
+        base, frame, mean, data, priors, has_source: those of `starting_points`.
         most: so many maxima of each map.
 
     Returns:
@@ -115,7 +107,7 @@ def _peaks(
     free_width = "psf_width" in priors.free
     spread = np.array([0.0, _WIDE]) if free_width else np.zeros(1)
     middles = constrain(frame.point(jax.vmap(lambda w: _with_width(base, priors, w))(spread), priors), priors)
-    shape = with_slope(psf, middles["psf_slope"][0] if "psf_slope" in middles else None)
+    shape = with_slope(priors.psf, middles["psf_slope"][0] if "psf_slope" in middles else None)
     steps = (1, _COARSE)[: len(spread)]
     nothing = jnp.zeros((len(spread), *mean.shape), jnp.float32)
     fluxes, gains = jax.lax.cond(
@@ -199,7 +191,7 @@ def climb(
 
     ends, factors, heights = jax.vmap(from_one)(everything, jnp.asarray(shares), jnp.asarray(limits))
     heights = or_nothing(heights)
-    masses = heights + jnp.sum(jnp.log(jnp.diagonal(factors, axis1=1, axis2=2)), axis=1)
+    masses = log_mass(factors, heights)
     best = jnp.argmax(heights[:number])
     detected = jnp.clip(ends[number + jnp.argmax(heights[number:])], -limit, limit)
     of_prior_at = jnp.sum(of_prior * frame.log_prior(detected, priors))
@@ -212,26 +204,3 @@ def climb(
         log_likelihood_at_best=heights[best] - jnp.sum(frame.log_prior(ends[best], priors)),
         max_log_likelihood=jnp.max(heights[number:]) - of_prior_at,
     )
-
-
-def distinct(ends: Ends, number: int) -> tuple[Mixture, Float[Array, " m"], Array]:
-    """Keep the modes that hold most of the posterior, each once.
-
-    Returns:
-        A mixture of them, the fullest first, its empty places without a share; each one's part of the posterior by
-        Laplace's approximation; and how many others there are that may hold part of it.
-    """
-
-    def keep(left: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-        fullest = jnp.argmax(left)
-        off = solve_triangular(ends.factors[fullest], (ends.modes - ends.modes[fullest]).T, lower=True)
-        same = jnp.sum(off**2, axis=0) < _SAME_MODE**2
-        mass = left[fullest]
-        return jnp.where(same, -jnp.inf, left), (fullest, mass)
-
-    left, (chosen, masses) = jax.lax.scan(keep, ends.masses, length=number)
-    there = jnp.isfinite(masses) | (jnp.arange(number) == 0)
-    log_shares = jnp.where(there, -jnp.log(jnp.sum(there)), -jnp.inf)
-    share = jnp.where(there, jax.nn.softmax(jnp.where(there, masses, -jnp.inf)), 0.0)
-    others = jnp.sum(left > masses[0] - _NOTABLE)
-    return Mixture(log_shares, ends.modes[chosen], ends.factors[chosen]), share, others

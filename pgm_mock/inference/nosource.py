@@ -12,7 +12,8 @@ import math
 import numpy as np
 import numpyro.distributions as dist
 
-from ..priors import EXTRA_SITES, Prior, Priors
+from ..distributions import Prior
+from ..priors import Priors
 from .unconstrained import Data
 
 OF_SOURCE = ("x_pos", "y_pos", "flux", "psf_width", "psf_slope")
@@ -26,8 +27,8 @@ _WIDE_FLUX = 3.0
 
 def has_more(priors: Priors, data: Data) -> bool:
     """Whether there is more in the model than a source on a uniform background, and the source's flux is free."""
-    more = data.background_map is not None or any(name in priors for name in EXTRA_SITES if name not in _SHAPE)
-    return more and "flux" in priors.free
+    more = data.background_map is not None or set(priors) - {*OF_SOURCE, "background"}
+    return bool(more) and "flux" in priors.free
 
 
 def source_parameters(priors: Priors) -> int:

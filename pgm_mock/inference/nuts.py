@@ -16,7 +16,6 @@ from numpyro.distributions import biject_to
 from numpyro.infer.hmc import hmc
 
 from ..priors import Priors
-from ..psf import PSF
 from .unconstrained import Data, Point, brightest, constrain, draw_prior, log_density
 
 STARTS = 100
@@ -25,13 +24,13 @@ STARTS = 100
 
 @partial(jax.jit, static_argnames=("num_chains", "num_warmup", "num_samples"))
 def sample(
-    key: Array, data: Data, priors: Priors, psf: PSF, *, num_chains: int, num_warmup: int, num_samples: int
+    key: Array, data: Data, priors: Priors, *, num_chains: int, num_warmup: int, num_samples: int
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Run independent chains with a dense mass matrix, all advanced together.
 
     Args:
         key: PRNG key.
-        data, priors, psf: the model and what it is conditioned on.
+        data, priors: the model and what it is conditioned on.
         num_chains: chains.
         num_warmup: steps of adaptation in each, thrown away.
         num_samples: draws kept from each.
@@ -39,7 +38,7 @@ def sample(
     Returns:
         The parameters and the sampler's statistics under ArviZ's names, each of shape (chain, draw).
     """
-    run = partial(_chain, data=data, priors=priors, psf=psf, num_warmup=num_warmup, num_samples=num_samples)
+    run = partial(_chain, data=data, priors=priors, num_warmup=num_warmup, num_samples=num_samples)
     z, statistics = jax.vmap(run)(jax.random.split(key, num_chains))
     return constrain(z, priors), statistics
 
@@ -54,14 +53,12 @@ def largest_r_hat(draws: dict[str, np.ndarray]) -> float:
     return float(np.max([np.max(found[name].values) for name in varying], initial=-np.inf))
 
 
-def _chain(
-    key: Array, data: Data, priors: Priors, psf: PSF, num_warmup: int, num_samples: int
-) -> tuple[Point, dict[str, Array]]:
+def _chain(key: Array, data: Data, priors: Priors, num_warmup: int, num_samples: int) -> tuple[Point, dict[str, Array]]:
     """Run one chain: adapt for num_warmup steps, then keep every state."""
     start_key, chain_key = jax.random.split(key)
 
     def potential(z: Point) -> Array:
-        return -log_density(z, data, priors, psf)
+        return -log_density(z, data, priors)
 
     init_kernel, step = hmc(potential, algo="NUTS")
     start = _start(start_key, potential, data, priors)

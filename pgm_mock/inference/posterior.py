@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ..distributions import one_shape
 from ..errors import InputError
 from ..observation import Observation
-from ..priors import Priors, one_shape
+from ..priors import Priors
+from ..psf import describe_psf
 from ..results import data_tree, values
 
 if TYPE_CHECKING:
     import xarray
 
-KHAT_LIMIT = 0.7
 FAILED = "failed"
 
 
@@ -29,7 +30,7 @@ class StampPosterior:
         numbers: diagnostics and derived numbers: khat, ess, log_evidence, ln_bayes_factor, det_like, flux_ul95,
             flux_detectable; those that the method gives.
         weighted: importance draws with their log_weight, shape (1, n); empty for NUTS.
-        settings: seed, PSF and numbers of draws.
+        settings: seed and numbers of draws.
         tried: what was done, in order, such as "importance 2500: k-hat 0.81".
         problems: what is wrong with the computation, in words; empty where nothing is.
         notes: what to doubt in the result although it is computed rightly, a sentence by what it is about.
@@ -68,9 +69,9 @@ class StampPosterior:
         if self.weighted:
             groups["importance_samples"] = self.weighted
         told = {"method": self.method, "tried": "; ".join(self.tried), "problems": "; ".join(self.problems)}
-        told["notes"] = "; ".join(self.notes.values())
+        told |= {"notes": "; ".join(self.notes.values()), "psf": describe_psf(self.priors.psf)}
         attrs = told | self.settings | self.numbers
-        return data_tree(groups, self.observation, priors=self.priors, attrs=attrs)
+        return data_tree(groups, self.observation, self.priors, conditioned=True, attrs=attrs)
 
     @classmethod
     def of_tree(cls, tree: "xarray.DataTree", observation: Observation, priors: Priors) -> Self:

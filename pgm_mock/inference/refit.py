@@ -16,12 +16,12 @@ import numpy as np
 from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Bool, Float, Num
 
-from ..expected import expected_counts, factors_of
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF
+from ..sampler.weights import or_nothing
+from ..scene import Pixels
 from .program import call
-from .unconstrained import Frame, Point, constrain, or_nothing, places, unconstrain
+from .unconstrained import Frame, Point, constrain, places, unconstrain
 
 _STEPS = 8
 _SHORTER = 0.3
@@ -37,7 +37,6 @@ def refit(
     images: Num[np.ndarray, "n ny nx"],
     starts: Mapping[str, Num[np.ndarray, "n ..."]],
     priors: Priors,
-    psf: PSF,
     *,
     prior_share: Mapping[str, float] | None = None,
     free: Collection[str] | None = None,
@@ -48,7 +47,7 @@ def refit(
         observation: gives exposure and coordinates.
         images: counts, shape (n, ny, nx).
         starts: each parameter's values inside its prior's support, shape (n,), or (n, m) for m neighbours.
-        priors, psf: the model; a fixed parameter keeps its value.
+        priors: of the model; a fixed parameter keeps its value.
         prior_share: power of a parameter's prior in the density that is climbed, by default 1; with 0 the data alone
             decide. Other values need no new compiled program.
         free: the parameters to climb in, by default all that the priors leave free; the others stay at their starts.
@@ -56,7 +55,7 @@ def refit(
     Returns:
         The parameters at the modes, of the shapes of the starts.
     """
-    return refit_with_height(observation, images, starts, priors, psf, prior_share=prior_share, free=free)[0]
+    return refit_with_height(observation, images, starts, priors, prior_share=prior_share, free=free)[0]
 
 
 def refit_with_height(
@@ -64,7 +63,6 @@ def refit_with_height(
     images: Num[np.ndarray, "n ny nx"],
     starts: Mapping[str, Num[np.ndarray, "n ..."]],
     priors: Priors,
-    psf: PSF,
     *,
     prior_share: Mapping[str, float] | None = None,
     free: Collection[str] | None = None,
@@ -72,7 +70,7 @@ def refit_with_height(
     """Do what `refit` does, and tell the likelihood of each image at its mode.
 
     Args:
-        observation, images, starts, priors, psf, prior_share, free: those of `refit`.
+        observation, images, starts, priors, prior_share, free: those of `refit`.
 
     Returns:
         The parameters at the modes, and sum(N ln mu - mu) over the exposed pixels there: the logarithm of the
@@ -90,7 +88,7 @@ def refit_with_height(
     for first in range(0, len(padded), _BLOCK):
         block = slice(first, first + _BLOCK)
         some = {name: values[block] for name, values in begin.items()}
-        modes, height = call(_refit, observation.image, padded[block], some, priors, psf, shares, climbed)
+        modes, height = call(_refit, observation.image, padded[block], some, priors, shares, climbed)
         found.append(modes)
         heights.append(height)
     whole = {name: np.concatenate([np.asarray(one[name]) for one in found])[: len(images)] for name in priors}
@@ -113,7 +111,6 @@ def _refit(
     images: Float[Array, "n ny nx"],
     starts: Point,
     priors: Priors,
-    psf: PSF,
     shares: Float[Array, " d"],
     climbed: Bool[Array, " d"],
 ) -> tuple[Point, Float[Array, " n"]]:
@@ -122,8 +119,7 @@ def _refit(
 
     def mean_of(u: Array) -> Array:
         parameters = constrain(frame.point(u, priors), priors)
-        factors = factors_of(*arrays[:3], psf, parameters, arrays[3])
-        mean = expected_counts(*arrays, psf=psf, **parameters) if factors is None else factors.image(float)
+        mean = priors.scene.light(Pixels(*arrays), priors.psf, parameters).image()
         return jnp.where(exposed, mean, 1.0)
 
     def log_prior(u: Array) -> Array:

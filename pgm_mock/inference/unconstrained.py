@@ -19,10 +19,10 @@ from numpyro.distributions import (
 )
 
 from ..counts import PhotonList, PixelList, list_counts
+from ..distributions import TruncatedNormal
 from ..model import OBSERVED, stamp_model
 from ..observation import Observation
-from ..priors import Priors, TruncatedNormal
-from ..psf import PSF
+from ..priors import Priors
 
 Point = dict[str, Array]
 
@@ -62,43 +62,56 @@ class Data(NamedTuple):
         return self.exposure, self.x, self.y, self.background_map
 
 
-def log_likelihood_of(parameters: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
+def log_likelihood_of(parameters: Point, data: Data, priors: Priors) -> Float[Array, ""]:
     """Evaluate the model's likelihood; fixed parameters keep their values where they are not among those given."""
-    model = partial(stamp_model, psf=psf, background_map=data.background_map)
+    model = partial(stamp_model, background_map=data.background_map)
     substituted = handlers.substitute(model, data=parameters)
     observed = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)[OBSERVED]
     return observed["fn"].log_prob(observed["value"])
 
 
-def log_density(z: Point, data: Data, priors: Priors, psf: PSF) -> Float[Array, ""]:
+def log_density(z: Point, data: Data, priors: Priors) -> Float[Array, ""]:
     """Logarithm of prior times likelihood times the Jacobian of the map from unconstrained parameters.
 
     Args:
         z: for each free parameter a number on the whole real line.
         data: exposure, ramps and counts.
         priors: the priors; fixed parameters take no part in z.
-        psf: the family of the PSF.
     """
-    log_priors = [jnp.sum(_log_prob_of_unconstrained(prior, z[name])) for name, prior in priors.free.items()]
-    return log_likelihood_of(constrain(z, priors), data, priors, psf) + sum(log_priors, jnp.zeros(()))
+    parameters = constrain(z, priors)
+    log_priors = [jnp.sum(each) for each in _log_priors(z, parameters, priors)]
+    return log_likelihood_of(parameters, data, priors) + sum(log_priors, jnp.zeros(()))
 
 
 def constrain(z: Point, priors: Priors) -> Point:
     """Map unconstrained parameters to those of the model; fixed ones are added, broadcast to the same shape."""
-    batch: tuple[int, ...] = ()
-    for name, prior in list(priors.free.items())[:1]:
-        batch = jnp.shape(z[name])[: jnp.ndim(z[name]) - len(prior.batch_shape)]
-    return {
-        name: biject_to(prior.support)(z[name])
-        if isinstance(prior, Distribution)
-        else jnp.broadcast_to(jnp.asarray(prior, float), batch + jnp.shape(prior))
-        for name, prior in priors.items()
-    }
+    batch = _batch_of(z, priors)
+    if batch and priors.conditional:
+        return jax.vmap(lambda one: constrain(one, priors))(z)
+    found: Point = {}
+    for name in priors.in_order:
+        prior: Any = priors.given(name, found)
+        if isinstance(prior, Distribution):
+            found[name] = biject_to(prior.support)(z[name])
+        else:
+            found[name] = jnp.broadcast_to(jnp.asarray(prior, float), batch + jnp.shape(prior))
+    return {name: found[name] for name in priors}
 
 
 def unconstrain(parameters: Point, priors: Priors) -> Point:
     """Map the free parameters of the model to unconstrained ones."""
-    return {name: biject_to(prior.support).inv(jnp.asarray(parameters[name])) for name, prior in priors.free.items()}
+    if _batch_of(parameters, priors) and priors.conditional:
+        return jax.vmap(lambda one: unconstrain(one, priors))(parameters)
+    fixed = {name: value for name, value in priors.items() if name not in priors.free}
+    given = {name: priors.given(name, fixed | parameters) for name in priors.free}
+    return {name: biject_to(prior.support).inv(jnp.asarray(parameters[name])) for name, prior in given.items()}
+
+
+def _batch_of(parameters: Point, priors: Priors) -> tuple[int, ...]:
+    """Return the axes of parameters before those of one point."""
+    for name, prior in list(priors.free.items())[:1]:
+        return jnp.shape(parameters[name])[: jnp.ndim(parameters[name]) - len(prior.batch_shape)]
+    return ()
 
 
 def draw_prior(key: Array, priors: Priors) -> Point:
@@ -143,11 +156,6 @@ def places(priors: Priors) -> dict[str, int | slice]:
         found[name] = slice(first, first + number) if prior.batch_shape else first
         first += number
     return found
-
-
-def or_nothing(log_values: Array) -> Array:
-    """Give no weight to what is not a number."""
-    return jnp.where(jnp.isnan(log_values), -jnp.inf, log_values)
 
 
 def brightest(data: Data) -> dict[str, Array]:
@@ -235,23 +243,28 @@ class Frame(NamedTuple):
         return u
 
     def log_density(
-        self, u: Float[Array, " d"], data: Data, priors: Priors, psf: PSF, prior_share: Array | float = 1.0
+        self, u: Float[Array, " d"], data: Data, priors: Priors, prior_share: Array | float = 1.0
     ) -> Float[Array, ""]:
         """Logarithm of prior times likelihood, as a density of u.
 
         Args:
             u: shape (d,).
-            data, priors, psf: the model and what it is conditioned on.
+            data, priors: the model and what it is conditioned on.
             prior_share: power of each parameter's prior, shape (d,), or of all; with 0 it is the likelihood alone.
         """
         parameters = constrain(self.point(u, priors), priors)
-        return log_likelihood_of(parameters, data, priors, psf) + jnp.sum(prior_share * self.log_prior(u, priors))
+        return log_likelihood_of(parameters, data, priors) + jnp.sum(prior_share * self.log_prior(u, priors))
 
     def log_prior(self, u: Float[Array, " d"], priors: Priors) -> Float[Array, " d"]:
         """Logarithm of each parameter's own prior density of u, shape (d,)."""
         z = self.point(u, priors)
-        each = [jnp.ravel(_log_prob_of_unconstrained(prior, z[name])) for name, prior in priors.free.items()]
+        each = [jnp.ravel(one) for one in _log_priors(z, constrain(z, priors), priors)]
         return jnp.concatenate(each) + jnp.log(self.scale)
+
+
+def _log_priors(z: Point, parameters: Point, priors: Priors) -> list[Array]:
+    """Logarithm of each free parameter's prior density of z, given the parameters that it depends on."""
+    return [_log_prob_of_unconstrained(priors.given(name, parameters), z[name]) for name in priors.free]
 
 
 def _log_prob_of_unconstrained(prior: Distribution, z: Array) -> Array:

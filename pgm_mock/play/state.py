@@ -7,8 +7,7 @@ import numpy as np
 
 from ..inference.best import best_fit
 from ..observation import Observation
-from ..priors import ALL_SITES, Priors
-from ..psf import PSF
+from ..priors import Priors
 from .view import Slider, View, sliders, view
 
 
@@ -17,7 +16,7 @@ class State:
     """The settings of the sliders and the seed of the noise.
 
     Attributes:
-        stamp, priors, psf: what is played with.
+        stamp, priors: what is played with.
         settings: value of each slider, by its name.
         neighbours: the neighbours' parameters, which have no sliders: the medians of their priors, until the best fit
             is asked for; empty where the model has none.
@@ -26,14 +25,13 @@ class State:
 
     stamp: Observation
     priors: Priors
-    psf: PSF
     settings: dict[str, float] = field(default_factory=dict)
     neighbours: dict[str, np.ndarray] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Start in the middle of the priors."""
-        own, self.neighbours = _apart(self.priors.medians() | self.neighbours)
+        own, self.neighbours = self._apart(self.priors.medians() | self.neighbours)
         self.settings = own | {"exposure": 1.0} | self.settings
 
     @property
@@ -48,7 +46,8 @@ class State:
     def view(self) -> View:
         """What there is to see."""
         factor = self.settings["exposure"]
-        return view(self.stamp, self.parameters, exposure_factor=factor, seed=self.seed, psf=self.psf)
+        psf, scene = self.priors.psf, self.priors.scene
+        return view(self.stamp, self.parameters, exposure_factor=factor, seed=self.seed, psf=psf, scene=scene)
 
     def new_noise(self) -> None:
         """Draw the mock's counts anew."""
@@ -56,18 +55,18 @@ class State:
 
     def go_to_best_fit(self) -> None:
         """Move all parameters to the posterior's highest mode."""
-        own, self.neighbours = _apart(best_fit(self.stamp, self.priors, psf=self.psf))
+        own, self.neighbours = self._apart(best_fit(self.stamp, self.priors))
         self.settings |= own
 
     def as_python(self) -> str:
         """The parameters as a line of Python, to be copied."""
         return "pars = {" + ", ".join(f'"{name}": {_write(value)}' for name, value in self.parameters.items()) + "}"
 
-
-def _apart(parameters: dict[str, Any]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Split parameters into those that are one number, and the neighbours'."""
-    own = {name: float(value) for name, value in parameters.items() if not ALL_SITES[name].plural}
-    return own, {name: np.asarray(value) for name, value in parameters.items() if ALL_SITES[name].plural}
+    def _apart(self, parameters: dict[str, Any]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Split parameters into those that are one number, and the neighbours'."""
+        single = self.priors.single
+        own = {name: float(parameters[name]) for name in single}
+        return own, {name: np.asarray(value) for name, value in parameters.items() if name not in single}
 
 
 def _write(value: Any) -> str:

@@ -11,8 +11,9 @@ from ..expected import expected_counts
 from ..inference.unconstrained import Data, log_likelihood_of
 from ..mock import generate_mock_image
 from ..observation import Observation
-from ..priors import ABOVE, ALL_SITES, Priors
+from ..priors import Priors
 from ..psf import PSF, GaussianPSF
+from ..scene import Scene
 
 
 class View(NamedTuple):
@@ -40,6 +41,7 @@ class Slider(NamedTuple):
         name, label: of the parameter, or "exposure".
         low, high, start: in the parameter's own unit.
         logarithmic: whether it moves in equal factors.
+        short: a few words in place of the label.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Slider(NamedTuple):
     high: float
     start: float
     logarithmic: bool
+    short: str = "exposure"
 
 
 def view(
@@ -57,48 +60,50 @@ def view(
     exposure_factor: float = 1.0,
     seed: int | None = 0,
     psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
+    scene: Scene | None = None,
 ) -> View:
     """Compute what the parameters look like beside the observed stamp.
 
     Args:
         stamp: what was observed.
-        parameters: a value of each parameter of the model, in the units of `Site`; arrays for the neighbours.
+        parameters: a value of each parameter of the model, in the units of `Parameter`; arrays for the neighbours.
         exposure_factor: how much longer the mock is exposed than the stamp was.
         seed: of the mock's noise.
         psf: the family of the PSF.
+        scene: the components; by default those whose parameters are given.
 
     Raises:
         InputError: a parameter that is missing or unknown, or a value that it cannot have.
     """
-    values = Priors(**{n: np.asarray(v) if ALL_SITES[n].plural else float(v) for n, v in parameters.items()})
+    values = Priors(psf, Scene() if scene is None else scene, **parameters)
     exposure = stamp.exposure * exposure_factor
     behind = None if stamp.background_map is None else stamp.background_map * exposure_factor
-    expected = np.asarray(expected_counts(exposure, stamp.columns, stamp.rows, behind, psf=psf, **values))
-    mock = generate_mock_image(exposure, stamp.columns, stamp.rows, values, psf=psf, background_map=behind, seed=seed)
-    log_likelihood = float(_log_likelihood(values, Data.of(stamp), psf))
+    image = exposure, stamp.columns, stamp.rows
+    expected = np.asarray(expected_counts(*image, behind, psf=psf, scene=values.scene, **values))
+    mock = generate_mock_image(*image, values, priors=values, background_map=behind, seed=seed)
+    log_likelihood = float(_log_likelihood(values, Data.of(stamp)))
     return View(stamp.counts, expected, mock, mock - stamp.counts, log_likelihood)
 
 
 @jax.jit
-def _log_likelihood(values: Priors, data: Data, psf: PSF) -> jax.Array:
-    return log_likelihood_of({}, data, values, psf)
+def _log_likelihood(values: Priors, data: Data) -> jax.Array:
+    return log_likelihood_of({}, data, values)
 
 
 def sliders(stamp: Observation, priors: Priors, start: Mapping[str, Any]) -> list[Slider]:
     """Return a slider for each parameter that is one number, wide enough for its prior, and one for the exposure."""
     made = []
-    for name, prior in priors.items():
-        site = ALL_SITES[name]
-        if site.plural:
-            continue
+    for name in priors.single:
+        prior, site = priors[name], priors.parameters[name]
         if isinstance(prior, (int, float)):
             low, high = (0.5 * prior, 2.0 * prior) if prior > 0 else (prior - 1.0, prior + 1.0)
             if site.positive:
-                low = max(low, 0.5 * (ABOVE.get(name, 0.0) + prior))
+                low = max(low, 0.5 * ((site.above or 0.0) + prior))
         else:
             low, high = priors.quantiles(name, (0.002, 0.998), draws=4000)
         low, high = min(low, start[name]), max(high, start[name])
         logarithmic = site.positive and low > 0
         unit = {"flux": stamp.flux_unit, "flux / pixel": f"{stamp.flux_unit} / pixel"}.get(site.unit, site.unit)
-        made.append(Slider(name, f"${site.symbol}$ [{unit}]", float(low), float(high), start[name], logarithmic))
+        ends = float(low), float(high), start[name], logarithmic
+        made.append(Slider(name, f"${site.symbol}$ [{unit}]", *ends, site.label or name.replace("_", " ")))
     return [*made, Slider("exposure", "exposure", 0.1, 10.0, 1.0, True)]

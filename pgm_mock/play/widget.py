@@ -1,13 +1,14 @@
 """Play in a notebook, with ipywidgets."""
 
+import asyncio
 import io
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
 from .panels import Panels
 from .state import State
 from .view import Slider
@@ -15,29 +16,13 @@ from .view import Slider
 if TYPE_CHECKING:
     from ipywidgets import VBox
 
-_NAMES = {
-    "x_pos": "x₀",
-    "y_pos": "y₀",
-    "flux": "flux F",
-    "background": "backgr. b",
-    "psf_width": "width σ",
-    "psf_slope": "slope α",
-    "background_dx": "grad. x",
-    "background_dy": "grad. y",
-    "background_norm": "map norm c",
-    "extended_x": "ext. x",
-    "extended_y": "ext. y",
-    "extended_flux": "ext. flux",
-    "extended_core": "ext. core",
-    "extended_beta": "ext. beta",
-}
+_PAUSE = 0.05
+"""How long steps of a slider are gathered before they are drawn [s]."""
 
 
 def play_widget(
     stamp: Observation,
     priors: Priors,
-    *,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> "VBox":
     """Make sliders for the parameters and the exposure, beside the observed stamp, for a notebook.
 
@@ -46,7 +31,6 @@ def play_widget(
     Args:
         stamp: what was observed.
         priors: give the sliders' ranges, and the start: their medians.
-        psf: the family of the PSF.
 
     Returns:
         A box of widgets: the pictures, the sliders, and buttons for new noise, the best fit and a line to copy.
@@ -58,7 +42,7 @@ def play_widget(
         import ipywidgets
     except ImportError as error:
         raise InputError('play_widget: expected ipywidgets, found none; pip install ".[notebooks]" has it') from error
-    state = State(stamp, priors, psf)
+    state = State(stamp, priors)
     picture = _Picture(state)
     image = ipywidgets.Image(value=picture.png(), format="png", width=1000)
     line = ipywidgets.Text(value=state.as_python(), description="to copy", layout={"width": "780px"})
@@ -69,11 +53,13 @@ def play_widget(
         image.value = picture.png()
         line.value = state.as_python()
 
+    show_soon = _gathered(show)
+
     def moved(change: Any) -> None:
         name = names[change["owner"]]
         if not _same_step(change["owner"], state.settings[name], change["new"]):
             state.settings[name] = change["new"]
-            show()
+            show_soon()
 
     def best(_: Any) -> None:
         state.go_to_best_fit()
@@ -96,8 +82,31 @@ def play_widget(
     return ipywidgets.VBox([image, *made.values(), ipywidgets.HBox([again, fitted]), line])
 
 
+def _gathered(show: Callable[[], None]) -> Callable[[], None]:
+    """Draw once for all the steps that come together: a picture of each would come long after the hand has stopped."""
+    waiting = False
+
+    def now() -> None:
+        nonlocal waiting
+        waiting = False
+        show()
+
+    def soon() -> None:
+        nonlocal waiting
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no notebook's kernel
+            show()
+            return
+        if not waiting:
+            waiting = True
+            loop.call_later(_PAUSE, now)
+
+    return soon
+
+
 def _slider(ipywidgets: Any, one: Slider) -> Any:
-    look = {"description": _NAMES.get(one.name, one.name), "readout_format": ".4g", "layout": {"width": "620px"}}
+    look = {"description": one.short, "readout_format": ".4g", "layout": {"width": "620px"}}
     if one.logarithmic:
         low, high = math.log10(one.low), math.log10(one.high)
         return ipywidgets.FloatLogSlider(value=one.start, min=low, max=high, step=(high - low) / 400, **look)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, GaussianPSF
 from .panels import Panels
 from .state import State
 from .view import Slider
@@ -123,8 +122,6 @@ class PlayWindow:
 def play_window(
     stamp: Observation,
     priors: Priors,
-    *,
-    psf: PSF = GaussianPSF(),  # noqa: B008 (a constant without state)
 ) -> PlayWindow:
     """Make a window with a slider for each parameter and for the exposure, beside the observed stamp.
 
@@ -133,9 +130,8 @@ def play_window(
     Args:
         stamp: what was observed.
         priors: give the sliders' ranges, and the start: their medians.
-        psf: the family of the PSF.
 
     Returns:
         The window; `matplotlib.pyplot.show()` opens it.
     """
-    return PlayWindow(State(stamp, priors, psf))
+    return PlayWindow(State(stamp, priors))

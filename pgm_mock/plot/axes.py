@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..fitsimage import pixel_degrees
 from ..observation import Observation
-from ..priors import ALL_SITES
+from ..psf import width_symbol
+from ..scene import known_parameters
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -213,7 +216,7 @@ def pixel_size(observation: Observation) -> float | None:
     """Return the side of a pixel on the sky [arcsec], or None without a WCS."""
     if observation.wcs is None:
         return None
-    return 3600.0 * float(np.sqrt(abs(np.linalg.det(observation.wcs.celestial.pixel_scale_matrix))))
+    return 3600.0 * pixel_degrees(observation.wcs)
 
 
 def scale(size: float, pixels: float) -> tuple[float, str]:
@@ -246,14 +249,19 @@ def scale_bar(axes: "Axes", observation: Observation) -> None:
     axes.text(*middle, words, color=colour, ha="center", va="bottom", fontsize=8, **text)
 
 
-def symbol(name: str, psf: str = "") -> str:
-    """Return a parameter's symbol in LaTeX; that of the PSF's width depends on its family, by the PSF's description."""
-    widths = {"King": r"r_\mathrm{core}", "Moffat": r"\mathrm{FWHM}", "Image": r"\mathrm{stretch}"}
-    family = next((family for family in widths if name == "psf_width" and psf.startswith(family)), None)
-    return ALL_SITES[name].symbol if family is None else widths[family]
+def symbol(values: "xarray.DataArray", psf: str = "") -> str:
+    """Return the symbol in LaTeX of a parameter's values.
+
+    Args:
+        values: draws or grid points, with the parameter's name.
+        psf: its description: the width's symbol depends on its family.
+    """
+    name = str(values.name)
+    own = width_symbol(psf) if name == "psf_width" else ""
+    return own or str(values.attrs.get("symbol", "")) or known_parameters()[name].symbol
 
 
-def label(name: str, unit: str, power: int = 0, psf: str = "") -> str:
+def label(values: "xarray.DataArray", power: int = 0, psf: str = "") -> str:
     """Write a parameter's symbol with its unit, and the power of ten that its numbers are to be multiplied by."""
     factor = rf"$10^{{{power}}}$ " if power else ""
-    return f"${symbol(name, psf)}$ [{factor}{unit}]"
+    return f"${symbol(values, psf)}$ [{factor}{values.attrs.get('units', '')}]"

@@ -41,7 +41,10 @@ def plot_calibration(found: "xarray.Dataset") -> "Figure":
         ("share below − rank", "rank of the truth", "99 % of the curves, if sound"),
         ("coverage − level", "level of the interval", "two binomial errors"),
     )
-    figure.subplots_adjust(0.85 / size[0], 0.09, 1 - 0.1 / size[0], 0.89, 0.1, 0.6)
+    said = textwrap.fill(textwrap.shorten(str(found.attrs["verdict"]), 320, placeholder=" …"), int(11 * size[0]))
+    figure.suptitle(said, fontsize=9.5)
+    top = 1 - (0.47 + 0.16 * max(2, len(said.splitlines()))) / size[1]
+    figure.subplots_adjust(0.85 / size[0], 0.09, 1 - 0.1 / size[0], top, 0.1, 0.6)
     for row, (y_label, x_label, band) in enumerate(labels):
         axes[row, 0].set_ylabel(y_label, fontsize=9)
         axes[row, len(names) // 2].set_xlabel(x_label, fontsize=9)
@@ -53,8 +56,6 @@ def plot_calibration(found: "xarray.Dataset") -> "Figure":
         figure.legend(
             handles, [band], fontsize=8, frameon=False, borderaxespad=0, loc="upper right", bbox_to_anchor=below
         )
-    said = textwrap.shorten(str(found.attrs["verdict"]), 320, placeholder=" …")
-    figure.suptitle(textwrap.fill(said, int(11 * size[0])), fontsize=9.5)
     return figure
 
 

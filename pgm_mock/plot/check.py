@@ -8,7 +8,7 @@ from scipy import stats
 
 from ..checks import STATISTICS, Check
 from ..checks.statistics import matched_filter
-from ..results import fitted_to
+from ..results import stamp_of
 from .axes import UNEXPOSED, colour_bar, explain_marks, extent, mark_places, pixel_size, signed
 from .images import places
 
@@ -49,7 +49,7 @@ def plot_check(check: Check, name: str = "", posterior: "xarray.DataTree | None"
     parts: Any = figure.subfigures(2, 1, height_ratios=(2.1, rows))
     above, below = parts
     residual, radial, rootogram = above.subplots(1, 3)
-    size = None if posterior is None else pixel_size(fitted_to(posterior)[0])
+    size = None if posterior is None else pixel_size(stamp_of(posterior))
     _draw_residual(residual, check, posterior)
     _draw_profile(radial, check, size)
     _draw_rootogram(rootogram, check)
@@ -74,7 +74,7 @@ def _draw_residual(ax: "Axes", check: Check, posterior: "xarray.DataTree | None"
     x, y, found, asked = fitted.dx[0], fitted.dy[:, 0], (0.0, 0.0), None
     labels = ("x from the fitted position [pixel]", "y from the fitted position [pixel]")
     if posterior is not None:
-        stamp, asked = fitted_to(posterior)[0], places(posterior)[0]
+        stamp, asked = stamp_of(posterior), places(posterior)[0]
         labels = ("x [pixel]", "y [pixel]")
         found = stamp.columns[0, 0] - x[0], stamp.rows[0, 0] - y[0]
         x, y = stamp.columns, stamp.rows

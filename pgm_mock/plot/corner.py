@@ -40,7 +40,7 @@ def plot_corner(posterior: "xarray.DataTree", truth: dict[str, float] | None = N
     true = {name: truth[name] / 10.0 ** powers[name] for name in names if name in truth}
     limits = {name: _limits(values, true.get(name)) for name, values in drawn.items()}
     psf = str(posterior.attrs.get("psf", ""))
-    labels = [label(name, group[name].attrs.get("units", ""), powers[name], psf) for name in names]
+    labels = [label(group[name], powers[name], psf) for name in names]
     size = 1.0 + 1.75 * len(names)
     figure, grid = plt.subplots(len(names), len(names), figsize=(size, size), squeeze=False)
     edge = 0.8 / size  # room for the labels; a layout engine would take longer than all the rest
@@ -48,7 +48,7 @@ def plot_corner(posterior: "xarray.DataTree", truth: dict[str, float] | None = N
     for ax, row, column in lower_triangle(grid):
         below, left = names[row], names[column]
         if row == column:
-            _marginal(ax, drawn[left], symbol(left, psf), powers[left])
+            _marginal(ax, drawn[left], symbol(group[left], psf), powers[left])
         else:
             draw_pair(ax, drawn[left], drawn[below])
             ax.set_ylim(*limits[below])

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..inference import hdi, marginal, mode
-from ..priors import ALL_SITES
 from .axes import label
 from .corner import SHARES, STYLES, explain_lines, lower_triangle
 
@@ -37,7 +36,7 @@ def plot_grid(grid: "xarray.Dataset", truth: dict[str, float] | None = None) -> 
         squeeze=False,
         layout="constrained",
     )
-    labels = [label(name, grid[name].attrs.get("units", ALL_SITES[name].unit)) for name in names]
+    labels = [label(grid[name]) for name in names]
     for ax, row, column in lower_triangle(axes):
         below, left = names[row], names[column]
         if row == column:

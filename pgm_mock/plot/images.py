@@ -9,10 +9,9 @@ from jaxtyping import ArrayLike, Num
 from ..errors import InputError
 from ..mock import expected_images
 from ..observation import Observation
-from ..priors import SITES
-from ..psf import PSF
+from ..psf import PSF, GaussianPSF
 from ..regions import Region
-from ..results import fitted_to, flat_draws, psf_of, values
+from ..results import fitted_to, flat_draws, psf_of, scene_of, values
 from .axes import (
     COUNTS,
     COUNTS_MAP,
@@ -180,7 +179,7 @@ def places(posterior: "xarray.DataTree") -> tuple[tuple[float, float] | None, tu
     drawn = flat_draws(posterior)
     found = float(np.median(drawn["x_pos"])), float(np.median(drawn["y_pos"]))
     try:
-        priors = fitted_to(posterior)[1]
+        priors = fitted_to(posterior, GaussianPSF())[1]  # the place has nothing to do with the PSF
     except InputError:
         return None, found
     x, y = (float(priors.quantiles(name, [0.5])[0]) for name in ("x_pos", "y_pos"))
@@ -194,10 +193,10 @@ def mean_image(
     num_draws: int = 200,
 ) -> np.ndarray:
     """Average the expected counts over draws spread evenly through the posterior, with its own PSF by default."""
-    drawn, psf = flat_draws(posterior), psf_of(posterior, psf)
+    drawn, psf, scene = flat_draws(posterior), psf_of(posterior, psf), scene_of(posterior)
     size = len(drawn["flux"])
     chosen = np.linspace(0, size - 1, min(num_draws, size)).astype(int)
-    return expected_images(stamp, {name: draws[chosen] for name, draws in drawn.items()}, psf).mean(axis=0)
+    return expected_images(stamp, {name: draws[chosen] for name, draws in drawn.items()}, psf, scene).mean(axis=0)
 
 
 def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int = 5) -> "Figure":
@@ -205,7 +204,7 @@ def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int 
     import matplotlib.pyplot as plt
 
     images = values(mocks, "prior_predictive", "counts")[0][: rows * columns]
-    drawn = {name: values(mocks, "prior", name)[0] for name in SITES}
+    drawn = {name: values(mocks, "prior", name)[0] for name in ("flux", "psf_width")}
     unit = mocks["prior"]["flux"].attrs["units"]
     place = extent(values(mocks, "prior_predictive", "x"), values(mocks, "prior_predictive", "y"))
     scale = logarithmic(images)

@@ -1,10 +1,11 @@
 """The point-spread functions: the fraction of a source's light that falls into each pixel."""
 
+from .choose import PSF_NAMES, choose_and_say, choose_psf
 from .gaussian import GaussianPSF, gaussian_in_unit_interval
 from .image import ImagePSF, elongated
-from .king import KingPSF, MoffatPSF, SumOfGaussians
-from .protocol import PSF, SumOfProducts, light_in_pixels
-from .registry import PSF_NAMES, choose_and_say, choose_psf, describe_psf, parse_psf, width_in_words
+from .king import KingPSF, MoffatPSF, SumOfGaussians, gaussians_of_king
+from .protocol import PSF, SumOfProducts, light_in_pixels, with_slope
+from .registry import describe_psf, in_words, know_psf, parse_psf, register_psf, width_in_words, width_symbol
 from .telescopes import TELESCOPES, TelescopePSF, epic_psf, telescope_psf
 
 __all__ = [
@@ -24,8 +25,14 @@ __all__ = [
     "elongated",
     "epic_psf",
     "gaussian_in_unit_interval",
+    "gaussians_of_king",
+    "in_words",
+    "know_psf",
     "light_in_pixels",
     "parse_psf",
+    "register_psf",
     "telescope_psf",
     "width_in_words",
+    "width_symbol",
+    "with_slope",
 ]

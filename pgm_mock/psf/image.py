@@ -22,6 +22,8 @@ _PRECISION = 1e-5
 _MOST_PRODUCTS = 24
 _FINER = 3
 _LEAST_SAMPLING = 0.01
+_MOST_POINTS = 1000
+"""Of half the side of the image that an elongated PSF is made from: with finer points in each, 300 MB."""
 _MOST_SAMPLING = 1e6
 """Where it is given: beyond, or below its inverse, nothing is left of the image or of a pixel."""
 
@@ -54,6 +56,7 @@ class ImagePSF(SumOfProducts):
     width_spread: ClassVar[float] = 0.0
     width_name: ClassVar[str] = "stretch"
     width_unit: ClassVar[str] = ""
+    width_symbol: ClassVar[str] = r"\mathrm{stretch}"
 
     @classmethod
     def of(
@@ -120,6 +123,24 @@ class ImagePSF(SumOfProducts):
             raise InputError(f"{plane.label}: expected numbers in CRPIX1 and CRPIX2, found something else") from error
         return cls.of(np.asarray(plane.data, float), sampling, centre, os.fspath(path))
 
+    def describe(self) -> str:
+        """Return its file and sampling in words that `parse` understands."""
+        return f"ImagePSF({self.source}; sampling={float(self.sampling):.9g})"
+
+    @classmethod
+    def parse(cls, arguments: str) -> "ImagePSF":
+        """Read it again from its file, or make it again where `elongated` made it.
+
+        Raises:
+            InputError: a file that is not there any more.
+            ValueError, TypeError: arguments of another kind.
+        """
+        source, _, sampling = arguments.rpartition("; sampling=")
+        if not (source.startswith("elongated(") and source.endswith(")")):
+            return cls.read(source, float("nan"), sampling=float(sampling))
+        pairs = (one.partition("=") for one in source[len("elongated(") : -1].split(","))
+        return elongated(**{key.strip(): float(value) for key, _, value in pairs}, sampling=int(float(sampling)))
+
     def profiles(
         self,
         x: Num[ArrayLike, "*columns"],
@@ -151,10 +172,13 @@ def elongated(
         sampling: points for each width.
 
     Raises:
-        InputError: an axis ratio outside its range.
+        InputError: an axis ratio outside its range, numbers that are not finite, or too large an image.
     """
     if not 0.2 <= axis_ratio <= 1:
         raise InputError(f"axis_ratio: expected 0.2 to 1, found {axis_ratio}")
+    if not (extent > 0 and 0 < extent * sampling <= _MOST_POINTS and np.isfinite([angle, slope or 2.0]).all()):
+        given = f"angle {angle:g}, slope {slope}, extent {extent:g} and sampling {sampling}"
+        raise InputError(f"elongated: expected finite numbers, extent x sampling at most {_MOST_POINTS}, found {given}")
     half = extent if slope is not None else min(extent, 7.0)
     number = 2 * round(half * sampling) + 1
     offset = (np.arange(_FINER * number) - (_FINER * number - 1) / 2) / (_FINER * sampling)

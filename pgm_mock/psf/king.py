@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, Num
 
@@ -48,6 +49,7 @@ class KingPSF(SumOfProducts):
     width_spread: ClassVar[float] = 0.3
     width_name: ClassVar[str] = "core radius"
     width_unit: ClassVar[str] = "pixel"
+    width_symbol: ClassVar[str] = r"r_\mathrm{core}"
 
     def profiles(
         self,
@@ -67,7 +69,7 @@ class KingPSF(SumOfProducts):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class MoffatPSF(KingPSF):
+class MoffatPSF(SumOfProducts):
     """The same profile with the full width at half maximum as its width, as astronomers on the ground write it.
 
     Attributes:
@@ -79,6 +81,8 @@ class MoffatPSF(KingPSF):
     typical_width: Array | float = 3.0
     width_spread: ClassVar[float] = 0.5
     width_name: ClassVar[str] = "FWHM"
+    width_unit: ClassVar[str] = "pixel"
+    width_symbol: ClassVar[str] = r"\mathrm{FWHM}"
 
     def profiles(
         self,
@@ -88,14 +92,15 @@ class MoffatPSF(KingPSF):
         y_pos: Num[ArrayLike, ""],
         psf_width: Num[ArrayLike, ""],
     ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
-        """Return the profiles of a King profile with this full width at half maximum."""
-        return super().profiles(x, y, x_pos, y_pos, self._core(psf_width))
+        """Return the profiles of the Gaussians whose sum it is."""
+        return KingPSF(self.slope).profiles(x, y, x_pos, y_pos, self._core(psf_width))
 
     def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-        """Return those of a King profile with this full width at half maximum."""
-        return super().gaussians(self._core(psf_width))
+        """Return the standard deviations [pixels] and shares of these Gaussians."""
+        return gaussians_of_king(self._core(psf_width), self.slope)
 
     def _core(self, psf_width: Num[ArrayLike, ""]) -> Any:
+        """Return the core radius of the King profile with this full width at half maximum."""
         return 0.5 * psf_width / jnp.sqrt(jnp.exp2(1.0 / jnp.asarray(self.slope)) - 1.0)
 
 
@@ -141,6 +146,30 @@ class SumOfGaussians(SumOfProducts):
         sigma, share = gaussians_of_king(core, 3.0 * jnp.asarray(beta) - 0.5)
         blur, of_psf = psf.gaussians(psf_width)
         return cls(jnp.hypot(sigma[:, None], blur).ravel(), (share[:, None] * of_psf).ravel())
+
+    def describe(self) -> str:
+        """Return its numbers in words that `parse` understands; Gaussians without light are left out."""
+        lit = np.asarray(self.share) != 0
+        sigma, share = (
+            " ".join(f"{value:.6g}" for value in np.asarray(each)[lit]) for each in (self.sigma, self.share)
+        )
+        return f"SumOfGaussians(sigma={sigma}; share={share}; width_spread={self.width_spread:.6g})"
+
+    @classmethod
+    def parse(cls, arguments: str) -> Self:
+        """Make it again.
+
+        Raises:
+            ValueError: arguments of another kind.
+        """
+        numbers = dict(one.strip().split("=") for one in arguments.split(";"))
+        sigma, share = (np.array(numbers.get(name, "").split(), float) for name in ("sigma", "share"))
+        spread = float(numbers.get("width_spread", "0"))
+        if not 0 < sigma.size == share.size or not np.isfinite([*sigma, *share, spread]).all():
+            raise ValueError("expected as many finite shares as Gaussians")
+        if not (sigma > 0).all() or not share.sum() > 0:
+            raise ValueError("expected positive widths and light")
+        return cls(sigma, share / share.sum(), spread)
 
     def profiles(
         self,

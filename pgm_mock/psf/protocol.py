@@ -6,11 +6,14 @@ The form makes everything else fast: a stamp of n x n pixels takes 2n integrals 
 a list of photons never makes an image.
 """
 
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
+
+from ..errors import InputError
 
 
 @runtime_checkable
@@ -106,6 +109,20 @@ class SumOfProducts:
     ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
         """Return the k profiles in the columns x and in the rows y."""
         raise NotImplementedError
+
+
+def with_slope(psf: PSF, slope: Num[ArrayLike, ""] | None) -> PSF:
+    """Return a PSF of another slope, such as a King profile; None changes nothing.
+
+    Raises:
+        InputError: a slope for a PSF that has none.
+    """
+    if slope is None:
+        return psf
+    if not hasattr(psf, "slope"):
+        raise InputError(f"psf_slope: expected a PSF with a slope, as King and Moffat, found {type(psf).__name__}")
+    changed: PSF = replace(psf, slope=jnp.asarray(slope))  # type: ignore[type-var]
+    return changed
 
 
 @jax.jit

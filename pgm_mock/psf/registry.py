@@ -1,142 +1,198 @@
-"""The families of PSFs by the names that the command line and saved results give them."""
+"""The families of PSFs: how each is written down and read again, and how one of the user's own joins them."""
 
-import os
+import dataclasses
 import re
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import Any
 
+import jax
 import numpy as np
 
 from ..errors import InputError, shown
+from ..plugins import load
 from .gaussian import GaussianPSF
-from .image import ImagePSF, elongated
+from .image import ImagePSF
 from .king import KingPSF, MoffatPSF, SumOfGaussians
 from .protocol import PSF
-from .telescopes import TELESCOPES, telescope_psf
 
-if TYPE_CHECKING:
-    from astropy.io import fits
-    from astropy.wcs import WCS
+FAMILIES: dict[str, type[Any]] = {
+    family.__name__: family for family in (GaussianPSF, KingPSF, MoffatPSF, ImagePSF, SumOfGaussians)
+}
+"""The known families by the names of their classes."""
+_OWN = tuple(FAMILIES)
+_GROUP = "pgm_mock.psf"
+_WRITTEN = re.compile(r"(\w+)(?:\((.*)\))?", re.DOTALL)
+_ENDING = "PSF"
 
-PSF_NAMES = ("auto", "gaussian", "king", "moffat")
-FAMILIES = {family.__name__: family for family in (GaussianPSF, KingPSF, MoffatPSF, ImagePSF, SumOfGaussians)}
-_MISSED = "a Gaussian's flux leaves out the light in the wings, a fifth to a third of it in most X-ray telescopes"
 
+def register_psf[Family: type[Any]](family: Family) -> Family:
+    """Make a family of PSFs known by its name, so that saved results give it back.
 
-def choose_psf(
-    name: str, header: "fits.Header | None", wcs: "WCS | None", x: float, y: float, sampling: float | None = None
-) -> PSF:
-    """Return the PSF of a name for a place in an image.
+    It is a decorator of a frozen dataclass whose fields are numbers, with defaults, and that is a `PSF`:
+
+        @register_psf
+        @dataclass(frozen=True)
+        class RingPSF(SumOfProducts):
+            radius: float = 2.0
+            ...
+
+    The name "ring" then means `RingPSF()`, as in `catalog(..., psf="ring")`. The
+    commands know what installed packages bring by an entry point of the group `pgm_mock.psf` that names the class.
 
     Args:
-        name: "auto", "gaussian", "king", "moffat", or a FITS file of a PSF image, of which `file[HDU]` or
-            `file[HDU,plane]` picks one. "auto" is the PSF of the telescope that the header names (see `telescope_psf`),
-            and "gaussian" where it names none; "king" is the telescope's too, where that is a King profile.
-        header, wcs: of the image.
-        x, y: the place [FITS image pixels].
-        sampling: of a PSF image: its pixels for each pixel of the detector's image, where its header does not say.
+        family: the class. It may write itself down in its own way with the methods `describe()` and, a class method,
+            `parse(arguments)`. JAX learns its fields, where it does not know the class yet.
 
     Raises:
-        InputError: another name, a file that cannot be read, or a sampling without a file.
+        InputError: a class that is no frozen dataclass, or that lacks something of the protocol.
     """
-    return choose_and_say(name, header, wcs, x, y, sampling)[0]
+    params = getattr(family, "__dataclass_params__", None)
+    if not isinstance(family, type) or params is None or not params.frozen:
+        raise InputError(f"psf: expected a frozen dataclass, found {getattr(family, '__name__', repr(family))}")
+    if family.__name__ in _OWN:
+        raise InputError(f"psf: expected a name that the package has not, found {family.__name__}")
+    needed = [name for name in dir(PSF) if not name.startswith("_")]
+    own = {field.name for field in dataclasses.fields(family)}
+    if missing := [name for name in needed if name not in own and not hasattr(family, name)]:
+        raise InputError(f"psf: expected {family.__name__} with {', '.join(needed)}; missing {', '.join(missing)}")
+    with suppress(ValueError):  # JAX knows it already
+        jax.tree_util.register_dataclass(family)
+    if not hasattr(family, "describe"):
+        _check_fields(family)
+    FAMILIES[family.__name__] = family
+    return family
 
 
-def choose_and_say(
-    name: str, header: "fits.Header | None", wcs: "WCS | None", x: float, y: float, sampling: float | None = None
-) -> tuple[PSF, str]:
-    """Return the PSF of a name for a place in an image, and in one line which one it is and what it misses.
+def know_psf(psf: PSF) -> None:
+    """Register the family of a PSF that came from another process."""
+    if type(psf) not in FAMILIES.values():
+        register_psf(type(psf))
 
-    The arguments are those of `choose_psf`.
+
+def _check_fields(family: type[Any]) -> None:
+    """Refuse a class that its numbers do not describe, before a result is saved that gives another PSF back."""
+    for field in dataclasses.fields(family):
+        if not isinstance(field.default, (int, float)) or isinstance(field.default, bool):
+            wanted = "numbers with defaults as its fields, or methods `describe` and `parse`"
+            raise InputError(f"psf: expected {family.__name__} with {wanted}, found {field.name}")
+
+
+def _of_packages() -> None:
+    """Register the families that installed packages bring."""
+    load(_GROUP, register_psf)
+
+
+def _family(name: str) -> type[Any] | None:
+    if name not in FAMILIES:
+        _of_packages()
+    return FAMILIES.get(name)
+
+
+def family_called(name: str) -> type[Any] | None:
+    """Return the family of a name in small letters, such as "ring" of RingPSF; None where there is none.
+
+    Families without defaults for all of their fields have no such name.
     """
-    if name not in PSF_NAMES:
-        psf = _from_file(name, wcs, sampling)
-        return psf, f"PSF: the image {psf.source}, {float(psf.sampling):.4g} of its pixels for each pixel"
-    if sampling is not None:
-        raise InputError(f"psf_sampling: expected a FITS file of a PSF beside it, found the PSF {name!r}")
-    if name == "moffat":
-        moffat = MoffatPSF()
-        return moffat, f"PSF: Moffat profile of slope {moffat.slope:g}, FWHM about {moffat.typical_width:g} pixels"
-    known = telescope_psf(header, wcs, x, y)
-    if name == "gaussian":
-        instead = "" if known is None else f"; this image's own is a {known.line()}: --psf auto"
-        return GaussianPSF(), f"PSF: Gaussian; {_MISSED}{instead}"
-    if known is not None and (name == "auto" or isinstance(known.psf, KingPSF)):
-        return known.psf, f"PSF: {known.line()}"
-    unknown = _unknown(header, wcs)
-    if name == "king":
-        king = KingPSF()
-        shape = f"slope {king.slope:g}, core radius about {king.typical_width:g} pixels"
-        return king, f"PSF: King profile of {shape}; {unknown}"
-    return GaussianPSF(), f"PSF: Gaussian, as {unknown}; {_MISSED}"
+    if _named(name) is None:
+        _of_packages()
+    return _named(name)
 
 
-def _unknown(header: "fits.Header | None", wcs: "WCS | None") -> str:
-    """Why the telescope's PSF is not taken."""
-    if header is None:
-        return "the image has no header that names a telescope"
-    if wcs is None:
-        return "the image has no celestial coordinates that give its pixel's size"
-    named = " ".join(str(header.get(key, "")).strip() for key in ("TELESCOP", "INSTRUME")).strip()
-    known = ", ".join(row.name for row in TELESCOPES)
-    return f"the header names {named[:40] or 'no telescope'}, and the known ones are {known}"
+def _named(name: str) -> type[Any] | None:
+    for known, family in FAMILIES.items():
+        complete = all(field.default is not dataclasses.MISSING for field in dataclasses.fields(family))
+        if complete and known.removesuffix(_ENDING).lower() == name:
+            return family
+    return None
 
 
-def _from_file(name: str, wcs: "WCS | None", sampling: float | None) -> ImagePSF:
-    if not os.path.isfile(name.split("[", maxsplit=1)[0]):
-        raise InputError(f"psf: expected {', '.join(PSF_NAMES)} or a FITS file, found {shown(name)}")
-    if sampling is not None:
-        return ImagePSF.read(name, float("nan"), sampling)
-    if wcs is None:
-        wanted = "celestial coordinates in the counts image, or --psf-sampling"
-        raise InputError(f"{name}: expected {wanted}, to know its sampling; found neither")
-    return ImagePSF.read(name, float(np.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix)))))
+def _parts(described: str) -> tuple[str, type[Any] | None, str]:
+    """Return the name of a description's class, its family where that is known, and its arguments."""
+    match = _WRITTEN.fullmatch(described)
+    return ("", None, "") if match is None else (match[1], _family(match[1]), match[2] or "")
 
 
 def width_in_words(family: str) -> tuple[str, str]:
     """What the width of a family, given by the name of its class, is called, and its unit ("" where it has none)."""
-    known = FAMILIES.get(family)
+    known = _family(family)
     return ("width", "pixel") if known is None else (known.width_name, known.width_unit)
 
 
+def width_symbol(described: str) -> str:
+    """Return the symbol of the width of a described PSF, in LaTeX; "" where it has none of its own."""
+    return str(getattr(_parts(described)[1], "width_symbol", ""))
+
+
 def describe_psf(psf: PSF) -> str:
-    """Put a PSF into words that `parse_psf` understands; one of the user's own gives the name of its class."""
-    if isinstance(psf, KingPSF):
-        return f"{type(psf).__name__}(slope={float(psf.slope):.9g}, typical_width={float(psf.typical_width):.9g})"
-    if isinstance(psf, ImagePSF):
-        return f"ImagePSF({psf.source}; sampling={float(psf.sampling):.9g})"
-    if isinstance(psf, SumOfGaussians):
-        # Gaussians without light are left out: a few numbers are enough for what is read again.
-        lit = np.asarray(psf.share) != 0
-        sigma, share = (" ".join(f"{value:.6g}" for value in np.asarray(each)[lit]) for each in (psf.sigma, psf.share))
-        return f"SumOfGaussians(sigma={sigma}; share={share}; width_spread={psf.width_spread:.6g})"
-    return type(psf).__name__
+    """Put a PSF into words that `parse_psf` understands, such as "KingPSF(slope=1.4, typical_width=1.1)".
+
+    Those of a dataclass are its numbers, unless it has a method `describe`; of another class they are its name.
+    """
+    if hasattr(psf, "describe"):
+        return str(psf.describe())
+    name = type(psf).__name__
+    if not dataclasses.is_dataclass(psf) or not (fields := dataclasses.fields(psf)):
+        return name
+    try:
+        numbers = [f"{field.name}={float(getattr(psf, field.name)):.9g}" for field in fields]
+    except (TypeError, ValueError):
+        return name
+    return f"{name}({', '.join(numbers)})"
 
 
 def parse_psf(described: str) -> PSF:
     """Return the PSF that `describe_psf` put into words.
 
     Raises:
-        InputError: words of another kind, or a file that is not there any more.
+        InputError: words of another kind, a family that is not registered, or a file that is not there any more.
     """
-    if described == "GaussianPSF":
-        return GaussianPSF()
-    if match := re.fullmatch(r"(King|Moffat)PSF\(slope=([^,]+), typical_width=([^)]+)\)", described):
-        family = KingPSF if match[1] == "King" else MoffatPSF
-        return family(slope=float(match[2]), typical_width=float(match[3]))
-    if match := re.fullmatch(r"SumOfGaussians\(sigma=([^;]+); share=([^;]+); width_spread=([^)]+)\)", described):
-        sigma, share = (np.array([float(word) for word in match[place].split()]) for place in (1, 2))
-        return SumOfGaussians(sigma, share / share.sum(), float(match[3]))
-    if match := re.fullmatch(r"ImagePSF\(elongated\((.+)\); sampling=([^)]+)\)", described):
-        return _elongated(match[1], float(match[2]))
-    if match := re.fullmatch(r"ImagePSF\((.+); sampling=([^)]+)\)", described):
-        return ImagePSF.read(match[1], float("nan"), sampling=float(match[2]))
-    raise InputError(f"psf: expected one that the package knows, found {described!r}")
-
-
-def _elongated(arguments: str, sampling: float) -> PSF:
-    """Make an elongated PSF again from the arguments that its description holds."""
+    name, family, arguments = _parts(described)
+    if family is None:
+        raise InputError(f"psf: expected one that the package knows, found {shown(described)}")
     try:
-        named = {key.strip(): float(value) for key, _, value in (one.partition("=") for one in arguments.split(","))}
-        return elongated(**named, sampling=int(sampling))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"psf: expected the arguments of an elongated one, found {arguments!r}") from error
+        psf: PSF = family.parse(arguments) if hasattr(family, "parse") else _of_numbers(family, arguments)
+    except InputError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, MemoryError) as error:
+        raise InputError(f"psf: expected the numbers of a {name}, found {shown(described)}") from error
+    return psf
+
+
+def _of_numbers(family: type[Any], arguments: str) -> PSF:
+    """Make a PSF of all of its numbers."""
+    numbers = _numbers(arguments)
+    if (
+        set(numbers) != {field.name for field in dataclasses.fields(family)}
+        or not np.isfinite([*numbers.values()]).all()
+    ):
+        raise ValueError("expected a finite number for each field")
+    if not numbers.get("slope", 2.0) > 1.0:
+        raise ValueError("expected a slope > 1, so that the light is finite")
+    psf: PSF = family(**numbers)
+    return psf
+
+
+def _numbers(arguments: str) -> dict[str, float]:
+    pairs = (one.partition("=") for one in arguments.split(",") if one)
+    return {name.strip(): float(value) for name, _, value in pairs}
+
+
+def in_words(described: str) -> str:
+    """Return what `describe_psf` says in words for people, such as "King profile, slope 1.4, ..."; else as it is."""
+    name, family, arguments = _parts(described)
+    if family is None:
+        return described
+    if family is ImagePSF and arguments:
+        return f"image of the PSF, {arguments.rpartition('; sampling=')[0]}"
+    try:
+        numbers = _numbers(arguments)
+    except ValueError:
+        return described
+    called = name.removesuffix(_ENDING)
+    if not numbers:
+        return called
+    typical = numbers.pop("typical_width", None)
+    parts = [f"{called} profile", *(f"{field} {value:.3g}" for field, value in numbers.items())]
+    if typical is not None:
+        parts.append(f"{family.width_name} of some {typical:.3g} {family.width_unit}".rstrip())
+    return ", ".join(parts)

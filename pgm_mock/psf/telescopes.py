@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..fitsimage import pixel_degrees
 from .king import KingPSF, SumOfGaussians
 from .pspc import pspc_gaussians
 
 if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
     from astropy.io import fits
     from astropy.wcs import WCS
 
@@ -178,7 +180,7 @@ def telescope_psf(header: "fits.Header | None", wcs: "WCS | None", x: float, y: 
     energy, energy_source = (np.nan, "") if row.energy is None else _energy(header, row)
     off_axis = _off_axis(header, wcs, x, y) if row.farthest else np.nan
     angle = min(off_axis, row.farthest) if np.isfinite(off_axis) else 0.0
-    per_arcsec = 1.0 / (3600.0 * float(np.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix)))))
+    per_arcsec = 1.0 / (3600.0 * pixel_degrees(wcs))
     shape = row.shape(min(max(energy, row.energies[0]), row.energies[1]), angle)
     if isinstance(shape, KingPSF):
         psf: KingPSF | SumOfGaussians = KingPSF(shape.slope, float(shape.typical_width) * per_arcsec)
@@ -217,9 +219,9 @@ def _row(header: "fits.Header | None") -> Telescope | None:
 
 def _energy(header: "fits.Header", row: Telescope) -> tuple[float, str]:
     """Geometric mean [keV] of the range of PI that the events were chosen from."""
-    for keyword, value in header.items():
+    for keyword in header:  # the keywords alone: reading each value takes milliseconds
         if match := re.fullmatch(r"DSTYP(\d+)", keyword):
-            if str(value).strip().upper() != "PI":
+            if str(header[keyword]).strip().upper() != "PI":
                 continue
             bounds = re.findall(r"\d+(?:\.\d+)?", str(header.get(f"DSVAL{match[1]}", "")))
             if len(bounds) == 2 and 0 < float(bounds[0]) < float(bounds[1]):
@@ -229,15 +231,34 @@ def _energy(header: "fits.Header", row: Telescope) -> tuple[float, str]:
     return row.energy or np.nan, "assumed: the header has no PI range"
 
 
+def pointing_of(header: "fits.Header", wcs: "WCS") -> tuple[float, float] | None:
+    """Return where in an image the telescope pointed, (x, y) [FITS image pixels]; None where the header has none."""
+    axis = _pointing(header, wcs)
+    if axis is None:
+        return None
+    x, y = wcs.celestial.world_to_pixel(axis)
+    return float(x) + 1, float(y) + 1
+
+
 def _off_axis(header: "fits.Header", wcs: "WCS", x: float, y: float) -> float:
     """Angle from the pointing direction [arcmin]; NaN where the header has none."""
+    axis = _pointing(header, wcs)
+    if axis is None:
+        return float("nan")
+    from astropy import units
+
+    return float(wcs.celestial.pixel_to_world(x - 1, y - 1).separation(axis).to_value(units.arcmin))
+
+
+def _pointing(header: "fits.Header", wcs: "WCS") -> "SkyCoord | None":
+    """The pointing direction, in the frame of the image where that has right ascensions, else in ICRS."""
     for names in (("RA_PNT", "DEC_PNT"), ("RA_NOM", "DEC_NOM")):
         pointing = [header.get(name) for name in names]
         if all(isinstance(value, int | float) for value in pointing):
-            from astropy import units
             from astropy.coordinates import SkyCoord
+            from astropy.wcs.utils import wcs_to_celestial_frame
 
-            here = wcs.celestial.pixel_to_world(x - 1, y - 1)
-            axis = SkyCoord(*pointing, unit="deg", frame=here.frame)
-            return float(here.separation(axis).to_value(units.arcmin))
-    return float("nan")
+            frame = wcs_to_celestial_frame(wcs.celestial)
+            equatorial = "ra" in frame.get_representation_component_names()
+            return SkyCoord(*pointing, unit="deg", frame=frame if equatorial else "icrs")
+    return None

@@ -25,7 +25,6 @@ from pgm_mock import Observation, Priors
 from pgm_mock.checks import check_draws
 from pgm_mock.inference.refit import refit
 from pgm_mock.mock import expected_images
-from pgm_mock.priors import ALL_SITES
 from pgm_mock.psf import PSF, GaussianPSF, KingPSF
 
 from .store import Store
@@ -83,11 +82,11 @@ def psf_of(kind: str) -> PSF:
 
 
 def laplace_draws(
-    stamp: Observation, priors: Priors, psf: PSF, counts: float, number: int, rng: np.random.Generator
+    stamp: Observation, priors: Priors, counts: float, number: int, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], int]:
     """Draw from the normal approximation about the posterior's mode; and say which draw is the highest."""
     names = tuple(priors.free)
-    positive = np.array([ALL_SITES[name].positive for name in names])
+    positive = np.array([priors.parameters[name].positive for name in names])
 
     def natural(u: np.ndarray) -> dict[str, np.ndarray]:
         return {name: np.exp(v) if log else v for name, v, log in zip(names, u.T, positive, strict=True)}
@@ -96,10 +95,11 @@ def laplace_draws(
     start |= {"psf_width": CORE, "background_dx": 0.0, "background_dy": 0.0}
     mode = {name: np.array([value]) for name, value in start.items()}
     for _ in range(2):
-        mode = refit(stamp, stamp.counts[None], mode, priors, psf)
+        mode = refit(stamp, stamp.counts[None], mode, priors)
     u = np.array([np.log(mode[name][0]) if log else mode[name][0] for name, log in zip(names, positive, strict=True)])
     moved = u + STEP * np.concatenate([np.eye(len(u)), -np.eye(len(u)), np.zeros((1, len(u)))])
-    plus, minus, means = np.split(np.asarray(expected_images(stamp, natural(moved), psf)), [len(u), 2 * len(u)])
+    images = expected_images(stamp, natural(moved), priors.psf, priors.scene)
+    plus, minus, means = np.split(images, [len(u), 2 * len(u)])
     slopes = (plus - minus) / (2 * STEP)
     information = np.einsum("iyx,jyx->ij", slopes / means, slopes)
     information += np.diag(
@@ -123,11 +123,11 @@ def _sharpness(prior: dist.Distribution, u: float, positive: bool) -> float:
 def checked(kind: str, number: int, seed: int, replicates: int) -> dict:
     """Check a mock."""
     stamp, priors = mock(kind, number, seed)
-    psf, words = psf_of(kind), kind.split(", ")
+    words = kind.split(", ")
     counts = 20.0 if words[1] == "10 to 30" else float(words[1])
     rng = np.random.default_rng([seed, number, 1])
-    draws, best = laplace_draws(stamp, priors, psf, counts, 4 * replicates, rng)
-    told = {"num_replicates": replicates, "significance": 0.01, "psf": psf, "seed": 0, "plain": False}
+    draws, best = laplace_draws(stamp, priors, counts, 4 * replicates, rng)
+    told = {"num_replicates": replicates, "significance": 0.01, "seed": 0, "plain": False}
     found = check_draws(stamp, draws, best, priors, **told)
     said = found.said if found.flagged else ""
     return {"kind": kind, "number": number, "p": found.p_value, "p_values": found.p_values, "said": said}

@@ -24,10 +24,10 @@ from pgm_mock.catalogue.measure import Measured, measure_all
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.fieldmock import FieldSource, mock_field
 from pgm_mock.inference.methods import make_plan
-from pgm_mock.psf import GaussianPSF, choose_psf
+from pgm_mock.psf import choose_psf
 
 HERE = Path(__file__).parent
-PLAN = make_plan("auto", GaussianPSF(), 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000)
+PLAN = make_plan("auto", 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000)
 PLAN = replace(PLAN, longest=True)
 BACKGROUND = 5e-6
 FLUXES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

@@ -4,8 +4,9 @@
 
 The mocks are drawn by NumPy: a background of 0.1 counts a pixel, a neighbour of 60 counts where there is one (a King
 profile's light is the mean of its formula over 11 x 11 points of each pixel), a gradient of 2 % a pixel where there is
-one. Each is fitted as `fit(..., false_alarm=True)` fits it. Every finished mock is a line of the store, and what is
-there is not computed again.
+one. The chance is that of `fit(..., false_alarm=True)`, which takes nothing of the posterior but the fit without the
+source: the sampling is not repeated where its draws are too few. Every finished mock is a line of the store, and what
+is there is not computed again.
 """
 
 import argparse
@@ -21,7 +22,10 @@ import numpy as np
 import numpyro.distributions as dist
 from scipy import stats
 
-from pgm_mock import Observation, Priors, fit
+from pgm_mock import Observation, Priors
+from pgm_mock.inference.falsealarm import with_false_alarm
+from pgm_mock.inference.methods import by_importance, make_plan
+from pgm_mock.inference.unconstrained import Data
 from pgm_mock.psf import PSF, GaussianPSF, KingPSF
 
 from .checks import king
@@ -71,15 +75,16 @@ def chance(name: str, seed: int) -> tuple[str, int, float]:
     """Return P_FALSE of one empty mock."""
     psf, kind = SETTINGS[name]
     stamp, priors = empty_mock(psf, kind, seed)
-    tree = fit(stamp, priors, psf=family(psf), num_draws=2500, false_alarm=True, seed=seed)
-    return name, seed, float(tree.attrs["p_false"])
+    plan = make_plan("importance", 2500, 1000.0, seed, num_chains=1, num_warmup=1, num_samples=1)
+    found = by_importance(stamp, priors, plan, Data.of(stamp), plan.rounds)
+    return name, seed, float(with_false_alarm(found, plan).numbers["p_false"])
 
 
 def table(rows: list[dict], level: float) -> str:
     """One line for each setting: how many are below the level, and how far that is from it in binomial errors."""
     lines = [f"| setting | mocks | p < {level} | binomial errors |", "|---|---|---|---|"]
-    for name in SETTINGS:
-        found = np.array([row["p"] for row in rows if row["setting"] == name])
+    for name in [*SETTINGS, "all"]:
+        found = np.array([row["p"] for row in rows if name in ("all", row["setting"])])
         if found.size:
             share, error = np.mean(found < level), np.sqrt(level * (1 - level) / found.size)
             off = (share - level) / error

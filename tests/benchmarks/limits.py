@@ -61,10 +61,10 @@ def crowded_sources(folder: Path) -> Iterator[tuple[Source, list[Region]]]:
 
 def evidence(source: Source, regions: list[Region]) -> dict[str, Any]:
     """Return ln evidence with and without the source, by the package for each seed and by the reference."""
-    psf, stamp = source.psf, source.stamp
+    psf, stamp = source.priors.psf, source.stamp
     scene = Scene(stamp.counts, stamp.exposure, stamp.origin, float(psf.typical_width), float(psf.slope))
     places = [(one.x, one.y, max(one.radius, 3.0)) for one in regions]
-    found = [fit(stamp, source.priors, psf=psf, seed=seed).attrs for seed in range(SEEDS)]
+    found = [fit(stamp, source.priors, seed=seed).attrs for seed in range(SEEDS)]
     with_source = np.array([one["log_evidence"] for one in found])
     without = with_source - [one["ln_bayes_factor"] for one in found]
     rng = np.random.default_rng([int(source.x), int(source.y)])

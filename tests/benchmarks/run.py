@@ -43,7 +43,6 @@ from pgm_mock import Observation, Priors
 from pgm_mock.inference import methods
 from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.unconstrained import Data, Frame, log_density
-from pgm_mock.psf import GaussianPSF
 from pgm_mock.resources import resource
 
 HERE = Path(__file__).parent
@@ -234,14 +233,14 @@ def compiled_nuts(image: tuple[Any, ...], names: list[str]) -> Callable[[jax.Arr
 
 def posterior(stamp: Observation, priors: Priors) -> list[Row]:
     """Effective draws a second for one source, against NumPyro's NUTS, nutpie and emcee."""
-    plan = methods.make_plan("importance", GaussianPSF(), 9000, 1000.0, 0, num_chains=4, num_warmup=1, num_samples=1000)
+    plan = methods.make_plan("importance", 9000, 1000.0, 0, num_chains=4, num_warmup=1, num_samples=1000)
     kernel = numpyro.infer.NUTS(plain_model)
     mcmc = numpyro.infer.MCMC(kernel, num_warmup=500, num_samples=1000, num_chains=4, chain_method="sequential")
     image = (stamp.exposure, stamp.columns, stamp.rows, priors, stamp.counts)
-    data, psf = Data.of(stamp), GaussianPSF()
+    data = Data.of(stamp)
     names = list(priors.free)
     frame = Frame(jnp.zeros(5), jnp.ones(5))
-    value_and_grad = jax.jit(jax.value_and_grad(lambda z: log_density(frame.point(z, priors), data, priors, psf)))
+    value_and_grad = jax.jit(jax.value_and_grad(lambda z: log_density(frame.point(z, priors), data, priors)))
 
     def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = value_and_grad(z)
@@ -259,7 +258,7 @@ def posterior(stamp: Observation, priors: Priors) -> list[Row]:
         expanded_shapes=[()] * 5, expanded_names=names, make_initial_point_fn=start,
     )  # fmt: skip
 
-    vectorised = jax.jit(jax.vmap(lambda z: log_density(frame.point(z, priors), data, priors, psf)))
+    vectorised = jax.jit(jax.vmap(lambda z: log_density(frame.point(z, priors), data, priors)))
     walkers = np.array([start(seed) for seed in range(32)])
     found: dict[str, float] = {}
 
@@ -288,7 +287,7 @@ def posterior(stamp: Observation, priors: Priors) -> list[Row]:
         draws = jax.device_get(run_chains(jax.random.split(jax.random.key(time.time_ns() % 2**31), 4)))
         found["its kernel compiled once"] = smallest_ess(draws)
 
-    nuts_plan = methods.make_plan("nuts", GaussianPSF(), 9000, 0.0, 0, num_chains=4, num_warmup=500, num_samples=1000)
+    nuts_plan = methods.make_plan("nuts", 9000, 0.0, 0, num_chains=4, num_warmup=500, num_samples=1000)
 
     def our_nuts() -> None:
         found["our NUTS"] = smallest_ess(methods.fit_one(stamp, priors, nuts_plan).draws)

@@ -1,7 +1,6 @@
 """The columns of a table as cells of a page: values with their errors, rounded to what they are known to."""
 
 import math
-import re
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import InputError
+from ...psf import in_words
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -64,7 +64,7 @@ def columns_of(table: "QTable") -> list[Column]:
             write = str if values.dtype.kind in "iu" else partial(_number, decimals=decimals)
             cells = [MISSING if gone else Cell(write(v), v) for gone, v in zip(missing, values.tolist(), strict=True)]
         else:
-            words = psf_in_words if name == "PSF" else str
+            words = in_words if name == "PSF" else str
             texts = [words(text_of(value)) for value in values]
             cells = [MISSING if gone else Cell(escape(text)) for gone, text in zip(missing, texts, strict=True)]
         described = [line for line in described if line.strip("−+ ")]
@@ -105,19 +105,6 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
-
-
-def psf_in_words(described: str) -> str:
-    """Return what the package says of a PSF in words; another text as it is."""
-    kinds = {"King": "core radius", "Moffat": "full width at half maximum"}
-    if described == "GaussianPSF":
-        return "Gaussian"
-    if match := re.fullmatch(r"(King|Moffat)PSF\(slope=([^,]+), typical_width=([^)]+)\)", described):
-        slope, width = (float(f"{float(number):.3g}") for number in match.groups()[1:])
-        return f"{match[1]} profile, slope {slope:g}, {kinds[match[1]]} of some {width:g} pixel"
-    if match := re.fullmatch(r"ImagePSF\((.+); sampling=[^)]+\)", described):
-        return f"image of the PSF, {match[1]}"
-    return described
 
 
 def _unit(column: Any) -> Any:

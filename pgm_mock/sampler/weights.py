@@ -2,10 +2,15 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int, Num
+from jaxtyping import Array, ArrayLike, Float, Int, Num
 
 from . import psis
+
+KHAT_LIMIT = 0.7
+_STABLE = 0.15
+"""The last two rounds of sampling may disagree by so many standard deviations, beyond their Monte-Carlo errors."""
 
 
 class Weights(NamedTuple):
@@ -15,13 +20,16 @@ class Weights(NamedTuple):
         log_weights: Pareto-smoothed, adding up to 1 as weights, shape (n,).
         khat: shape of the weights' tail.
         ess: effective sample size, 1 / sum of the squared weights.
-        log_evidence: ln of the integral of the density.
     """
 
     log_weights: Float[np.ndarray, " n"]
     khat: float
     ess: float
-    log_evidence: float
+
+
+def or_nothing(log_values: Array) -> Array:
+    """Give no weight to what is not a number."""
+    return jnp.where(jnp.isnan(log_values), -jnp.inf, log_values)
 
 
 def weigh(log_density: Num[ArrayLike, " n"], log_proposal: Num[ArrayLike, " n"]) -> Weights:
@@ -33,8 +41,26 @@ def weigh(log_density: Num[ArrayLike, " n"], log_proposal: Num[ArrayLike, " n"])
     """
     log_ratios = np.asarray(log_density, float) - np.asarray(log_proposal, float)
     log_weights, khat = psis.smooth(log_ratios)
-    weights, log_evidence = np.exp(log_weights), np.logaddexp.reduce(log_ratios) - np.log(log_ratios.size)
-    return Weights(log_weights, float(khat), float(1.0 / (weights @ weights)), float(log_evidence))
+    weights = np.exp(log_weights)
+    return Weights(log_weights, float(khat), float(1.0 / (weights @ weights)))
+
+
+def log_evidence(log_density: Num[ArrayLike, " n"], log_own: Num[ArrayLike, " n"], rounds: int) -> float:
+    """Logarithm of the integral of the density: the mean weight of the later half of the rounds of adaptation.
+
+    Each draw is weighted by the proposal of its own round, which depends on earlier draws alone, so that the mean of a
+    round is unbiased. The weights against the mixture of all rounds are less noisy, but their mean is too low: later
+    proposals are fitted to earlier draws, and give these too much density (by 3 % for 9,000 draws of ten parameters;
+    in proportion to 1 / n).
+
+    Args:
+        log_density: ln of prior times likelihood at each draw, round after round.
+        log_own: ln of the density of each draw's own round.
+        rounds: their number.
+    """
+    log_ratios = np.asarray(log_density, float) - np.asarray(log_own, float)
+    late = log_ratios.reshape(rounds, -1)[rounds // 2 :]
+    return float(np.logaddexp.reduce(late, axis=None) - np.log(late.size))
 
 
 def disagreement(
@@ -75,6 +101,27 @@ def disagreement(
     shift = np.abs(mean - mean2) / np.sqrt(np.maximum(variance, variance2)) - 3.0 * np.sqrt(error + error2)
     stretch = 0.5 * (np.abs(np.log(variance / variance2)) - 3.0 * np.sqrt(of_variance + of_variance2))
     return float(max(np.max(shift, initial=0.0), np.max(stretch, initial=0.0)))
+
+
+def problems(weights: Weights, min_ess: float, apart: float, undefined: int) -> tuple[str, ...]:
+    """Say what the certificate lacks, in words; nothing where it is whole.
+
+    Args:
+        weights: of all draws.
+        min_ess: effective sample size that they must have.
+        apart: how far the rounds disagree, see `disagreement`.
+        undefined: number of draws at which the density is not a number.
+    """
+    found = []
+    if not weights.khat <= KHAT_LIMIT:
+        found.append(f"the weights cannot be trusted (k-hat {weights.khat:.2f}, expected at most {KHAT_LIMIT})")
+    if not weights.ess >= min_ess:
+        found.append(f"few effective draws (ESS {weights.ess:.0f}, expected at least {min_ess:.0f})")
+    if apart > _STABLE:
+        found.append(f"the rounds of sampling disagree (by {min(apart, 99.0):.2f} sd, expected at most {_STABLE})")
+    if undefined:
+        found.append(f"the density is not a number at {undefined} of {len(weights.log_weights)} draws")
+    return tuple(found)
 
 
 def resample(

@@ -16,7 +16,15 @@ from jaxtyping import Array, ArrayLike, Float, Num
 
 from . import mixture
 from .mixture import Mixture
-from .unconstrained import or_nothing
+from .weights import or_nothing
+
+_DEFENSIVE_SHARE = 0.1
+
+
+def defensive_draws(rounds: tuple[int, int]) -> np.ndarray:
+    """How many of each round's draws are its defence, for so many rounds of so many draws each; most of the first."""
+    number, size = rounds
+    return np.array([size * 4 // 9, *[int(_DEFENSIVE_SHARE * size)] * (number - 1)])
 
 
 class Rounds(NamedTuple):

@@ -37,6 +37,8 @@ def sample(normals: Float[Array, "n d_and_degrees"], places: Float[Array, " n"],
         mixture: what to draw from.
     """
     dimension = mixture.locations.shape[1]
+    if normals.shape[1] != dimension + DEGREES:  # more of them would make another distribution
+        raise ValueError(f"expected {dimension + DEGREES} normal numbers for each draw, found {normals.shape[1]}")
     chosen = jnp.searchsorted(jnp.cumsum(jnp.exp(mixture.log_shares))[:-1], places, method="compare_all")
     spread = jnp.einsum("nij,nj->ni", mixture.factors[chosen], normals[:, :dimension])
     return mixture.locations[chosen] + spread * heavy_tail(normals[:, dimension:])[:, None]

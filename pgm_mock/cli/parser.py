@@ -1,0 +1,155 @@
+"""What each command takes."""
+
+import argparse
+
+from .options import (
+    Commands,
+    Parser,
+    add_cache,
+    add_component,
+    add_half_size,
+    add_maps,
+    add_neighbours,
+    add_observation,
+    add_psf,
+    add_seed,
+    add_set,
+    command,
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = Parser(prog="pgm-mock", description="Mock X-ray images, posteriors and their graph, from one model.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_fetch(commands)
+    _add_info(commands)
+    _add_mock(commands)
+    _add_fit(commands)
+    _add_grid(commands)
+    _add_graph(commands)
+    _add_play(commands)
+    _add_calibrate(commands)
+    _add_check(commands)
+    _add_catalog(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the version, looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import version
+
+        print(f"pgm-mock {version('pgm-mock')}")
+        parser.exit()
+
+
+def _add_demo(commands: Commands) -> None:
+    parser = command(commands, "demo", "the whole story on a simulated field, with pictures", out="pgm_mock_demo")
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_fetch(commands: Commands) -> None:
+    parser = command(commands, "fetch", "download and verify the real files of Abell 1835", out="a1835")
+    parser.add_argument("--base-url", metavar="URL", help="where to download from instead of the archive")
+
+
+def _add_info(commands: Commands) -> None:
+    parser = command(commands, "info", "what is in an image and its exposure map")
+    add_observation(parser, position=False)
+
+
+def _add_mock(commands: Commands) -> None:
+    parser = command(commands, "mock", "simulate images over a real exposure map", out="mocks.fits")
+    add_observation(parser)
+    parser.add_argument("--n", type=int, default=100, help="how many mocks (100)")
+    parser.add_argument(
+        "--catalog", metavar="FILE", help="a table of `pgm-mock catalog`: mocks of the whole field instead"
+    )
+    sky = "background of the whole field [flux unit / pixel]; by default the median of the table's BKG"
+    parser.add_argument("--background", type=float, metavar="B", help=sky)
+    beta = "an extended source in the whole field: x,y,flux,core,beta; repeatable"
+    parser.add_argument("--extended", action="append", default=[], metavar="X,Y,F,CORE,BETA", help=beta)
+    add_set(parser)
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_fit(commands: Commands) -> None:
+    parser = command(commands, "fit", "the posterior of one source, or of a list of them", out="fit")
+    add_observation(parser)
+    parser.add_argument("--regions", metavar="FILE", help="a list of sources: `x y radius` lines, DS9, or a table")
+    add_neighbours(parser, "other sources of the list in a stamp")
+    methods = ["auto", "importance", "nuts"]
+    parser.add_argument("--method", default="auto", choices=methods, help="how the posterior is computed (auto)")
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_grid(commands: Commands) -> None:
+    parser = command(commands, "grid", "the posterior of a few parameters on a grid, the others fixed", out="grid")
+    add_observation(parser)
+    parser.add_argument(
+        "--axis", action="append", default=[], metavar="NAME=LO:HI:N", help="a parameter and its values; repeatable"
+    )
+    add_set(parser)
+    add_cache(parser)
+
+
+def _add_graph(commands: Commands) -> None:
+    command(commands, "graph", "draw the model's graph; .svg, .png, .pdf or .dot", out="pgm.svg")
+
+
+def _add_play(commands: Commands) -> None:
+    parser = command(commands, "play", "a window with a slider for each parameter, beside the observed stamp")
+    add_observation(parser, needed=False)
+    add_cache(parser)
+
+
+def _add_calibrate(commands: Commands) -> None:
+    what = "simulate, infer, and see whether the posteriors are right (simulation-based calibration)"
+    parser = command(commands, "calibrate", what, out="calibration")
+    add_observation(parser, needed=False)
+    parser.add_argument("--n", type=int, default=1000, help="how many simulations (1000)")
+    methods = ["importance", "nuts", "grid", "auto"]
+    parser.add_argument("--method", default="importance", choices=methods, help="inference to check (importance)")
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_catalog(commands: Commands) -> None:
+    parser = command(
+        commands, "catalog", "every source of a field, or of a survey, as a table and a page", out="catalog"
+    )
+    image = "counts image; or, alone, a text file with `image exposure regions [background map]` in each line"
+    parser.add_argument("image", metavar="IMAGE", help=image)
+    parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help="exposure map of the same shape")
+    parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, DS9, or a table")
+    add_maps(parser)
+    add_half_size(parser, "the stamps have 2N+1 pixels (20)")
+    add_psf(parser)
+    add_component(parser)
+    add_neighbours(parser, "other sources in a stamp")
+    parser.add_argument("--uniform", action="store_true", help="no gradient of the background")
+    place = "free, or fixed at the regions' positions: forced photometry (free)"
+    parser.add_argument("--position", default="free", choices=["free", "fixed"], help=place)
+    methods = ["auto", "importance", "nuts"]
+    parser.add_argument("--method", default="auto", choices=methods, help="how the posteriors are computed (auto)")
+    parser.add_argument("--n", type=int, default=200, help="replicated images of each check; 0 for no check (200)")
+    parser.add_argument("--chunk", type=int, metavar="N", help="sources that are kept at once (4; 32 of more than 256)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="so many local processes of one core each")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to send the work to")
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_check(commands: Commands) -> None:
+    parser = command(commands, "check", "does the model describe the image? for each fit of a folder")
+    parser.add_argument("folder", metavar="DIR", help="what `pgm-mock fit --out DIR` wrote")
+    parser.add_argument("--n", type=int, default=400, help="replicated images for each fit (400)")
+    add_seed(parser)
+    add_cache(parser)

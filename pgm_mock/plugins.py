@@ -1,0 +1,20 @@
+"""What installed packages bring, by entry points."""
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from .errors import DataWarning, one_line
+
+
+@cache
+def load(group: str, register: Callable[[Any], Any]) -> None:
+    """Register, once, what the entry points of a group name; one that cannot be loaded takes no other with it."""
+    for entry in entry_points(group=group):
+        try:
+            register(entry.load())
+        except Exception as error:  # of somebody else's code
+            why = one_line(f"{type(error).__name__}: {error}")
+            warnings.warn(f"{group} {entry.name}: cannot be loaded: {why}", DataWarning, 2)

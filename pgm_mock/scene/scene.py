@@ -1,0 +1,169 @@
+"""A scene: the components that light comes from, seen through one PSF."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import jax
+
+from ..errors import InputError
+from ..psf import PSF, with_slope
+from .component import Component
+from .light import Light, Optics, Pixels
+from .parameter import Parameter
+from .registry import KINDS, TUTORIAL, describe_component, known_component, load_packages, parse_component
+
+OF_PSF: dict[str, Parameter] = {
+    one.name: one
+    for one in (
+        Parameter("psf_width", r"\sigma", "pixel", True, "width of the PSF", above=0.0, label="width σ"),
+        Parameter(
+            "psf_slope",
+            r"\alpha",
+            "1",
+            True,
+            "slope of a King or Moffat profile",
+            above=1.0,
+            optional=True,
+            label="slope α",
+        ),
+    )
+}
+"""The parameters of the PSF, which a scene has where a component is seen through it."""
+_JOINED = " + "
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Scene:
+    """Components with unlike names, in the order in which their light is added up.
+
+    Attributes:
+        components: of the scene; by default the tutorial's: a point source, a sky, and the background map where the
+            observation has one.
+    """
+
+    components: tuple[Component, ...] = TUTORIAL
+
+    def naming(self, names: Iterable[str]) -> Self:
+        """Return the scene with those known components whose parameters are named; unknown names change nothing."""
+        components = list(self.components)
+        for name in names:
+            if name not in OF_PSF and not any(name in component.sites for component in components):
+                found = known_component(name)
+                components += [] if found is None else [found]
+        return self if len(components) == len(self.components) else type(self)(_in_order(components))
+
+    @property
+    def uses_psf(self) -> bool:
+        """Whether something is seen through the PSF."""
+        return any(component.uses_psf for component in self.components)
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters that the model may have, by name.
+
+        First stand those that the tutorial's model has, then those that it may have, then each further component's.
+        """
+        base = [one for one in self.components if one in TUTORIAL and not one.of_map]
+        groups = [one.sites for one in base] + ([OF_PSF] if self.uses_psf else [])
+        found = {name: one for group in groups for name, one in group.items() if not one.optional}
+        for group in reversed(groups):
+            found |= {name: one for name, one in group.items() if one.optional}
+        rest = [one for one in self.components if one not in base]
+        for component in [one for one in rest if not one.of_map] + [one for one in rest if one.of_map]:
+            found |= component.sites
+        return found
+
+    @property
+    def needed(self) -> list[str]:
+        """The parameters that the model must have."""
+        return [name for name, one in self.parameters.items() if not one.optional]
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise InputError where a parameter is none of the scene's, or one is missing."""
+        there, parameters = list(names), self.parameters
+        base = [component for component in self.components if component in TUTORIAL]
+        needed = Scene(tuple(base)).needed
+        missing = [name for name in needed if name not in there]
+        unknown = [name for name in there if name not in parameters]
+        if unknown or missing:
+            raise InputError(f"priors: expected {', '.join(needed)}; missing {missing}, unknown {unknown}")
+        for component in self.components:
+            sites = [name for name, one in component.sites.items() if not one.optional]
+            if lacking := [name for name in sites if name not in there]:
+                raise InputError(f"priors: expected all of {', '.join(sites)} or none; missing {lacking}")
+
+    def with_component(self, component: Component) -> Self:
+        """Return the scene with one more component."""
+        return type(self)(_in_order((*self.components, component)))
+
+    def without(self, name: str) -> Self:
+        """Return the scene without the component of a name."""
+        self._named(name)
+        return type(self)(tuple(one for one in self.components if one.name != name))
+
+    def only(self, name: str) -> Self:
+        """Return the scene of the component of a name alone."""
+        return type(self)((self._named(name),))
+
+    def _named(self, name: str) -> Component:
+        for component in self.components:
+            if component.name == name:
+                return component
+        names = ", ".join(component.name for component in self.components)
+        raise InputError(f"scene: expected a component named {names}, found {name!r}")
+
+    def light(self, pixels: Pixels, psf: PSF, parameters: Mapping[str, Any]) -> Light:
+        """Return all light on the pixels.
+
+        Args:
+            pixels: exposure, coordinates and background map.
+            psf: the family of the PSF.
+            parameters: of the model, by name; those of other scenes do no harm.
+
+        Raises:
+            InputError: a slope for a PSF that has none, or a normalisation without a background map.
+        """
+        optics = Optics(with_slope(psf, parameters.get("psf_slope")), parameters.get("psf_width", 1.0))
+        parts = (component.light(pixels, optics, **component.own(parameters)) for component in self.components)
+        return Light.of(pixels, parts)
+
+    def describe(self) -> str:
+        """Put the scene into words that `parse` understands, such as "PointSource() + Sky() + BackgroundMap()"."""
+        return _JOINED.join(map(describe_component, self.components))
+
+    @classmethod
+    def parse(cls, described: str) -> Self:
+        """Return the scene that `describe` put into words.
+
+        Raises:
+            InputError: words of another kind, or a component that is not registered.
+        """
+        return cls(_in_order(map(parse_component, described.split(_JOINED))))
+
+
+def known_parameters(plural: bool = True) -> dict[str, Parameter]:
+    """Return the parameters of all kinds of components that are known, of their default names, and of the PSF.
+
+    Args:
+        plural: whether those of plates are among them.
+    """
+    load_packages()
+    known = Scene(_in_order(kind() for kind in KINDS.values())).parameters
+    return {name: one for name, one in known.items() if plural or not one.plural}
+
+
+def _in_order(components: Iterable[Component]) -> tuple[Component, ...]:
+    """Order components so that a scene does not depend on who named them first: the tutorial's, then by name."""
+    found = list(components)
+    names = [component.name for component in found]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError(f"scene: expected components with unlike names, found {', '.join(twice)} twice")
+    base = [one for one in TUTORIAL if one in found]
+    return (*base, *sorted((one for one in found if one not in base), key=_rank))
+
+
+def _rank(component: Component) -> tuple[bool, str]:
+    return component.name != "neighbour", component.name

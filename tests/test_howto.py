@@ -1,0 +1,78 @@
+"""The how-tos, run as they stand. Oracles: the truth that their mocks were drawn from, a slope's likelihood."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pgm_mock import GaussianPSF, Scene, model_graph
+from pgm_mock.scene import Pixels, registry
+
+FOLDER = Path(__file__).parent.parent / "notebooks" / "howto"
+
+
+@pytest.fixture(autouse=True)
+def kinds_of_before():
+    """Forget what a how-to registers."""
+    before = dict(registry.KINDS)
+    yield
+    registry.KINDS.clear()
+    registry.KINDS.update(before)
+
+
+def blocks(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (FOLDER / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def run(name: str) -> dict:
+    namespace: dict = {"__name__": "howto"}
+    for number, block in enumerate(blocks(name)):
+        exec(compile(block, f"{name}, block {number + 1}", "exec"), namespace)
+    return namespace
+
+
+def test_a_component_takes_at_most_twenty_lines():
+    classes = [
+        re.findall(r"^class .*?(?=^\S|\Z)", block, re.DOTALL | re.MULTILINE) for block in blocks("own_component.md")
+    ]
+    lengths = [len([line for line in one.splitlines() if line.strip()]) for found in classes for one in found]
+    assert len(lengths) == 2
+    assert max(lengths) <= 20
+
+
+@pytest.mark.slow
+def test_own_component():
+    said = run("own_component.md")
+    ring = said["table"][0]
+    assert abs(ring["RING_RADIUS"].value - 8.0) < 4 * ring["RING_RADIUS_UPERR"].value
+    assert ring["RING_RADIUS_UPERR"].value < 0.5
+    assert not said["check"].flagged
+    light = said["Ellipse"]()
+    ramp = np.arange(-400.0, 401.0)
+    pixels = Pixels(np.ones((801, 801)), ramp[None, :], ramp[:, None])
+    values = {"ellipse_flux": 3.0, "ellipse_core": 4.0, "ellipse_ratio": 0.5, "ellipse_angle": 0.7}
+    image = np.asarray(Scene((light,)).light(pixels, GaussianPSF(), values).image())
+    assert image.sum() == pytest.approx(3.0, rel=0.02)  # the wings reach beyond the image
+    y, x = np.mgrid[-400:401, -400:401]
+    core = np.hypot(x, y) < 6
+    weight = image * core
+    angle = 0.5 * np.arctan2(2 * (weight * x * y).sum(), (weight * (x**2 - y**2)).sum())
+    assert angle == pytest.approx(0.7, abs=0.02)
+
+
+@pytest.mark.slow
+def test_population():
+    """Oracle: the posterior of a Pareto slope given the true fluxes, a gamma distribution but for the prior."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        said = run("population.md")
+    slope = said["slope"].values.ravel()
+    fluxes = said["fluxes"]
+    known = 26 / np.log(fluxes / 0.002).sum()  # the likelihood's maximum, were the fluxes known
+    assert slope.mean() == pytest.approx(known, abs=3 * known / np.sqrt(26))
+    found = said["posterior"]["posterior"]["neighbour_flux"].mean(("chain", "draw")).values
+    bright = fluxes > 0.01
+    np.testing.assert_allclose(found[bright], fluxes[bright], rtol=0.35)
+    assert "p(neighbour_flux | population_slope)" in model_graph(said["field"], said["priors"]).factorisation()
