@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .checks import Check, PriorCheck, posterior_predictive_check, prior_predictive_check
     from .compilecache import keep_compiled
     from .demo import demo_observation, example_field
+    from .detection import Detection, Sensitivity, detect, sensitivity
     from .errors import DataWarning, InputError
     from .expected import expected_counts
     from .fieldmock import BetaModel, FieldSource, mock_field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .mockheader import as_mock
     from .model import stamp_model
     from .observation import Observation
+    from .planning import Plan, plan
     from .play import play_widget, play_window
     from .plot import compare_real_and_simulated
     from .predictive import compute_log_likelihood, sample_posterior_predictive
@@ -65,11 +67,13 @@ _WHERE = {
     "PointSources": "scene",
     "Products": "scene",
     "Scene": "scene",
+    "Sensitivity": "detection",
     "Sky": "scene",
     "register_component": "scene",
     "BetaModel": "fieldmock",
     "Check": "checks",
     "DataWarning": "errors",
+    "Detection": "detection",
     "Field": "catalogue",
     "FieldSource": "fieldmock",
     "FitSummary": "summary",
@@ -81,6 +85,7 @@ _WHERE = {
     "MoffatPSF": "psf",
     "Observation": "observation",
     "PSF": "psf",
+    "Plan": "planning",
     "PriorCheck": "checks",
     "Priors": "priors",
     "Region": "regions",
@@ -97,6 +102,7 @@ _WHERE = {
     "epic_psf": "psf",
     "telescope_psf": "psf",
     "example_field": "demo",
+    "detect": "detection",
     "draw_parameters": "mock",
     "expected_counts": "expected",
     "fit": "inference",
@@ -110,6 +116,7 @@ _WHERE = {
     "mock_field": "fieldmock",
     "mode": "inference",
     "model_graph": "graph",
+    "plan": "planning",
     "play_widget": "play",
     "play_window": "play",
     "posterior_predictive_check": "checks",
@@ -118,6 +125,7 @@ _WHERE = {
     "read_regions": "regions",
     "register_psf": "psf",
     "sample_posterior_predictive": "predictive",
+    "sensitivity": "detection",
     "stamp_model": "model",
     "summarise": "summary",
 }
@@ -131,6 +139,7 @@ __all__ = [
     "Component",
     "Counts",
     "DataWarning",
+    "Detection",
     "Field",
     "FieldSource",
     "FitSummary",
@@ -143,6 +152,7 @@ __all__ = [
     "MoffatPSF",
     "Observation",
     "Parameter",
+    "Plan",
     "PointSource",
     "PointSources",
     "PriorCheck",
@@ -150,6 +160,7 @@ __all__ = [
     "Products",
     "Region",
     "Scene",
+    "Sensitivity",
     "Sky",
     "StampPosterior",
     "as_mock",
@@ -160,6 +171,7 @@ __all__ = [
     "compute_log_likelihood",
     "credible_interval",
     "demo_observation",
+    "detect",
     "draw_parameters",
     "elongated",
     "epic_psf",
@@ -176,6 +188,7 @@ __all__ = [
     "mock_field",
     "mode",
     "model_graph",
+    "plan",
     "play_widget",
     "play_window",
     "posterior_predictive_check",
@@ -185,6 +198,7 @@ __all__ = [
     "register_component",
     "register_psf",
     "sample_posterior_predictive",
+    "sensitivity",
     "stamp_model",
     "summarise",
     "telescope_psf",

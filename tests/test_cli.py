@@ -571,3 +571,19 @@ def test_a_component_by_its_name(files, tmp_path, capsys):
         assert {"extended_core", "extended_beta", "flux"} <= set(hdus["PARAMETERS"].columns.names)
     run(*command, "--component", "extend", status=2)
     assert "component: expected extended, found 'extend'; did you mean extended?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--false-per-field", "-1"], "--false-per-field: expected a number above 0, found -1.0"),
+        (["--mocks", "0"], "--mocks: expected at least 1, found 0"),
+        (["--threshold", "1"], "--threshold: expected a ln likelihood ratio of at least 3, found 1.0"),
+    ],
+)
+@pytest.mark.parametrize("name", ["detect", "sensitivity"])
+def test_a_search_names_its_options_and_leaves_nothing(name, arguments, said, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([name, "image.fits", "exposure.fits", *arguments, "--out", str(out)]) == 2
+    assert capsys.readouterr().err.strip() == f"pgm-mock {name}: {said}"
+    assert not out.exists()

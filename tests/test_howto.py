@@ -76,3 +76,17 @@ def test_population():
     bright = fluxes > 0.01
     np.testing.assert_allclose(found[bright], fluxes[bright], rtol=0.35)
     assert "p(neighbour_flux | population_slope)" in model_graph(said["field"], said["priors"]).factorisation()
+
+
+@pytest.mark.slow
+def test_number_counts(tmp_path, monkeypatch):
+    """Oracle: the slope that the fluxes were drawn with, and their number above the limit."""
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        said = run("number_counts.md")
+    assert said["fitted"] == pytest.approx(1.5, abs=3 * said["error"])
+    above = (said["flux"] > said["least"]).sum() / said["whole"]
+    counted = np.interp(-said["least"], -said["measured"][said["steps"]], said["corrected"])
+    assert counted == pytest.approx(above, rel=4 / np.sqrt(above * said["whole"]))
+    assert (tmp_path / "number_counts.png").stat().st_size > 10_000

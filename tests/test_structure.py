@@ -15,7 +15,7 @@ import pgm_mock
 PACKAGE = Path(pgm_mock.__file__).parent
 LEVELS = [
     {"errors"},
-    {"files", "resources", "random", "compilecache", "sampler", "plugins"},
+    {"files", "resources", "random", "compilecache", "sampler", "plugins", "power"},
     {"threefry", "fitsimage", "units", "slivers", "distributions", "arrays", "tablefiles"},
     {"psf", "observationfiles", "region", "sourcetables", "matching"},
     {"poisson", "observation"},
@@ -26,7 +26,7 @@ LEVELS = [
     {"model"},
     {"results"},
     {"mock", "inference", "fieldmock", "mockheader", "identity"},
-    {"calibration", "checks", "predictive"},
+    {"calibration", "checks", "predictive", "detection", "planning"},
     {"summary", "graph", "plot", "play", "demo", "download"},
     {"catalogue", "course"},
     {"cli"},

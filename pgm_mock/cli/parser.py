@@ -11,6 +11,7 @@ from .options import (
     add_maps,
     add_neighbours,
     add_observation,
+    add_place,
     add_psf,
     add_seed,
     add_set,
@@ -34,6 +35,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_calibrate(commands)
     _add_check(commands)
     _add_catalog(commands)
+    _add_detect(commands)
+    _add_sensitivity(commands)
+    _add_plan(commands)
     return parser
 
 
@@ -143,6 +147,60 @@ def _add_catalog(commands: Commands) -> None:
     parser.add_argument("--chunk", type=int, metavar="N", help="sources that are kept at once (4; 32 of more than 256)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="so many local processes of one core each")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to send the work to")
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_detect(commands: Commands) -> None:
+    what = "the sources of an image itself, with a promised number of false ones, as a table, regions, maps and a page"
+    parser = command(commands, "detect", what, out="detect")
+    _add_search(parser)
+    other = "a list to compare with, as --regions reads it: what is new, missing and moved is said and tabulated"
+    parser.add_argument("--compare", metavar="FILE", help=other)
+    listed = "do not measure each source as `pgm-mock catalog` does"
+    parser.add_argument("--no-catalog", action="store_false", dest="catalog", help=listed)
+
+
+def _add_sensitivity(commands: Commands) -> None:
+    what = "what would be detected where in an image: maps of flux, and the curve of area against flux"
+    parser = command(commands, "sensitivity", what, out="sensitivity")
+    _add_search(parser)
+
+
+def _add_plan(commands: Commands) -> None:
+    what = "would a source be detected, and how well measured, in which exposure"
+    parser = command(commands, "plan", what, out="plan")
+    add_observation(parser, position=False, needed=False)
+    add_place(parser)
+    rate = "count rate of the source, on the axis of a vignetted map, or on the detector with --telescope [ct/s]"
+    parser.add_argument("--flux", type=float, required=True, metavar="F", help=rate)
+    times = "LO:HI (8 of them), LO:HI:N or A,B,C [ks]: of the map's largest value, or at the place with --telescope"
+    parser.add_argument("--exposure", required=True, metavar="KS", dest="exposures", help=times)
+    camera = "a bare detector in place of IMAGE: EMOS1, EMOS2, EPN, 'Swift XRT', eROSITA, 'Chandra ACIS', 'ROSAT PSPC'"
+    parser.add_argument("--telescope", metavar="NAME", help=camera)
+    parser.add_argument("--pixel", type=float, metavar="ARCSEC", help="side of a pixel, with --telescope")
+    parser.add_argument("--energy", type=float, metavar="KEV", help="for which the PSF is, with --telescope")
+    sky = "background [ct/s/pixel]; measured in the image where it is not given, needed with --telescope"
+    parser.add_argument("--background", type=float, metavar="B", help=sky)
+    angles = "angles from the optical axis A,B,C [arcmin], in place of a position (0 with --telescope)"
+    parser.add_argument("--off-axis", metavar="ANGLES", help=angles)
+    least = "ln likelihood ratio from which a source is detected; 8.6 lets one false one pass in a field of XMM (8.6)"
+    parser.add_argument("--threshold", type=float, default=8.6, metavar="L", help=least)
+    number = "mocks that are fitted for each exposure in which the source is faint; 0 for none (50)"
+    parser.add_argument("--mocks", type=int, default=50, metavar="N", help=number)
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    """Add what a search for sources takes."""
+    add_observation(parser, position=False)
+    add_psf(parser)
+    false = "false sources that are accepted in the field, on average (0.5)"
+    parser.add_argument("--false-per-field", type=float, default=0.5, metavar="N", help=false)
+    parser.add_argument("--threshold", type=float, metavar="L", help="ln likelihood ratio to exceed, in place of that")
+    mocks = "images of the field's background by which the false ones are counted (10)"
+    parser.add_argument("--mocks", type=int, default=10, metavar="N", help=mocks)
     add_seed(parser)
     add_cache(parser)
 

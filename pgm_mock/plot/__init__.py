@@ -3,6 +3,7 @@
 from .calibration import plot_calibration
 from .check import plot_check
 from .corner import plot_corner
+from .detection import plot_detection
 from .grid import plot_grid
 from .images import (
     compare_real_and_simulated,
@@ -12,6 +13,8 @@ from .images import (
     plot_prior_predictive,
     plot_stamp,
 )
+from .plan import plot_plan
+from .sensitivity import plot_sensitivity
 from .story import plot_story
 
 __all__ = [
@@ -19,11 +22,14 @@ __all__ = [
     "plot_calibration",
     "plot_check",
     "plot_corner",
+    "plot_detection",
     "plot_exposure",
     "plot_field",
     "plot_grid",
+    "plot_plan",
     "plot_posterior_image",
     "plot_prior_predictive",
+    "plot_sensitivity",
     "plot_stamp",
     "plot_story",
 ]
