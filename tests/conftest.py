@@ -33,8 +33,23 @@ def real_folder() -> Path | None:
     return next((Path(c) for c in candidates if c and (Path(c) / IMAGE).exists()), None)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", metavar="K/N", help="of the long tests, take each Nth, from the Kth on (0 to N-1)")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the long tests that are of another part."""
+    if not (asked := config.getoption("--part")):
+        return
+    part, number = map(int, asked.split("/"))
+    long = sorted(item.nodeid for item in items if item.get_closest_marker("long"))
+    left_out = {nodeid for place, nodeid in enumerate(long) if place % number != part % number}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+    items[:] = [item for item in items if item.nodeid not in left_out]
+
+
 def pytest_configure(config):
-    """Share compiled programs among the processes of the session; compile the quick tests' without optimising."""
+    """Share compiled programs among the processes of the session, compiled without optimising: most are run once."""
     if "PGM_MOCK_TEST_CACHE" not in os.environ:
         os.environ["PGM_MOCK_TEST_CACHE"] = tempfile.mkdtemp(prefix="pgm_mock_tests_")
         config.add_cleanup(partial(shutil.rmtree, os.environ["PGM_MOCK_TEST_CACHE"], ignore_errors=True))
@@ -45,7 +60,7 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     use_compiled_folder()
     flags = os.environ.get("XLA_FLAGS", "")
-    if config.getoption("markexpr") == "not slow" and "xla_backend_optimization_level" not in flags:
+    if "xla_backend_optimization_level" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
 
 

@@ -219,6 +219,7 @@ def test_a_verdict_of_many_lines_covers_no_panel(words):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_sound_model_is_calibrated(stamp, priors):
     found = calibrate(stamp, priors, num_simulations=1000, seed=1)
     assert found.attrs["calibrated"], found.attrs["verdict"]
@@ -230,6 +231,7 @@ def test_the_sound_model_is_calibrated(stamp, priors):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("fault", BROKEN)
 def test_every_broken_inference_is_caught(stamp, priors, fault):
     number = 1000 if fault == "posterior 10 % too narrow" else 300
@@ -238,6 +240,7 @@ def test_every_broken_inference_is_caught(stamp, priors, fault):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_chains_are_ranked_by_their_effective_size(stamp, priors):
     found = calibrate(stamp, priors, num_simulations=40, method="nuts", seed=5)
     assert found.attrs["calibrated"], found.attrs["verdict"]

@@ -211,6 +211,7 @@ class TestNeighbours:
         assert stamp.counts[inside].sum() == 0
 
     @pytest.mark.slow
+    @pytest.mark.long
     def test_a_joint_fit_gives_the_flux_that_a_bright_neighbour_hides(self, tmp_path):
         """Oracle: the truth of the mock; with the neighbour ignored the fit goes to the neighbour."""
         exposure = np.full((81, 81), 20_000.0)
@@ -447,6 +448,7 @@ class TestManySources:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_sources_that_a_gpu_fits_together_get_the_same_numbers(field, monkeypatch):
     """Oracle: the CPU's, one by one. King profiles of their own, and one with a neighbour, as jobs of other kinds."""
     psfs = [KingPSF(1.5, 1.1), KingPSF(1.6, 1.2), KingPSF(1.5, 1.1)]
@@ -485,6 +487,7 @@ class TestFieldMock:
         assert expected_field(blank, two).sum() == pytest.approx(400.0, rel=1e-9)
 
     @pytest.mark.slow
+    @pytest.mark.long
     def test_a_catalogue_gives_a_field_and_the_field_gives_the_catalogue(self, made, field, tmp_path):
         """Oracle: the fluxes that the mock was made with, to four errors."""
         folder, table = made
@@ -606,6 +609,7 @@ raise SystemExit(main(["catalog", "image.fits", "exposure.fits", "--regions", "s
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_killed_twenty_times_it_ends_with_the_same_bytes(field, tmp_path):
     """SIGKILL at random moments; what is finished stays, and the last run ends with the table of an unbroken one."""
     field.observation.write(tmp_path / "image.fits", tmp_path / "exposure.fits")
@@ -640,6 +644,7 @@ def test_killed_twenty_times_it_ends_with_the_same_bytes(field, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_cluster_that_loses_a_worker_gives_the_same_table(field, tmp_path):
     """Two local Dask workers, one of them killed while it works; oracle: the table of one process."""
     distributed = pytest.importorskip("distributed")
@@ -671,6 +676,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(field, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_real_field_is_certified_and_its_crowded_stamps_are_described(real, tmp_path):
     """Stamps with a wing of the cluster or a bright neighbour are described once the model has them, or told of."""
     from pgm_mock import read_regions

@@ -132,6 +132,7 @@ def test_a_fit_knows_what_it_was_fitted_to(real, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_real_skys_faults_are_found(real, tmp_path):
     """The cluster's wing and a bright neighbour are flagged with the right words, clean stamps are not."""
     words = {
@@ -169,6 +170,7 @@ def test_a_second_source_is_named_with_its_place(stamp):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_sound_mocks_are_flagged_no_more_often_than_asked(stamp, priors):
     """50 mocks of the model: p-values are nearly uniform; without the new fits they crowd in the middle."""
     mocks = prior_predictive(stamp, priors, num_samples=50, seed=12)["prior_predictive"]["counts"].values[0]

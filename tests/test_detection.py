@@ -373,6 +373,7 @@ def test_the_evidence_of_a_point_is_its_integral():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_table_says_what_each_source_is():
     detection = detect(mock([(30.3, 40.6, 200.0)]), psf=KING, num_mocks=2)
     table = detection.table
@@ -494,6 +495,7 @@ def test_pictures_have_what_they_show(seen, found):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_real_field(real_files):
     """Oracle: the list of 26 sources that comes with the tutorial."""
     with pytest.warns(pgm_mock.DataWarning, match="left out"):

@@ -63,6 +63,7 @@ def programs_of(function) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_second_source_costs_no_compilation(stamp, priors):
     program.forget()
     numbers = {"method": "nuts", "num_chains": 2, "num_warmup": 20, "num_samples": 20}

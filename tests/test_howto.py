@@ -43,6 +43,7 @@ def test_a_component_takes_at_most_twenty_lines():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_own_component():
     said = run("own_component.md")
     ring = said["table"][0]
@@ -63,6 +64,7 @@ def test_own_component():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_population():
     """Oracle: the posterior of a Pareto slope given the true fluxes, a gamma distribution but for the prior."""
     with warnings.catch_warnings():
@@ -79,6 +81,7 @@ def test_population():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_number_counts(tmp_path, monkeypatch):
     """Oracle: the slope that the fluxes were drawn with, and their number above the limit."""
     monkeypatch.chdir(tmp_path)

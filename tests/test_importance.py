@@ -94,6 +94,7 @@ def real_sources(real):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_all_real_sources_agree_with_the_independent_computation(real_sources):
     """Oracle: tests/reference, another language of ideas: emcee and plain importance sampling, in SciPy."""
     rows, stamps, priors = real_sources
@@ -109,6 +110,7 @@ def test_all_real_sources_agree_with_the_independent_computation(real_sources):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_numbers_do_not_depend_on_the_batch(real_sources):
     _, stamps, priors = real_sources
     stamps, priors = stamps[:6], priors[:6]
@@ -156,6 +158,7 @@ def test_second_source_costs_no_compilation(stamp, priors):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_any_prior_a_fixed_parameter_and_another_psf(stamp, priors):
     class Wide(GaussianPSF):
         def profiles(self, x, y, x_pos, y_pos, psf_width):
@@ -178,6 +181,7 @@ def test_any_prior_a_fixed_parameter_and_another_psf(stamp, priors):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_escalates_and_says_so(stamp, priors):
     """An effective sample size that cannot be had leads to more draws, and then to NUTS."""
     found = fit(stamp, priors, num_draws=500, min_ess=1e6, num_warmup=300, num_samples=300)
@@ -192,6 +196,7 @@ def test_escalates_and_says_so(stamp, priors):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_density_that_is_not_a_number_is_said(stamp, priors):
     class Broken(GaussianPSF):
         def profiles(self, x, y, x_pos, y_pos, psf_width):
@@ -400,6 +405,7 @@ for number in (2500, 12000):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot hold a process to one core")
 def test_a_posterior_is_the_same_on_any_number_of_cores():
     """Oracle: invariance, to the last bit."""

@@ -157,6 +157,7 @@ def test_an_extended_source_through_a_psf_image(stamp):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_source_before_a_cluster_is_found(stamp):
     """Oracle: the truth of a mock, to three standard deviations; without the cluster in the model it is missed."""
     counts = generate_mock_image(stamp.exposure, stamp.x, stamp.y, CLUSTER, seed=3)
@@ -182,6 +183,7 @@ def test_a_source_before_a_cluster_is_found(stamp):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_importance_agrees_with_nuts(crowded, priors):
     """Oracle: long chains of the same model."""
     fast, chains = (
@@ -220,6 +222,7 @@ def test_refit_is_best_fit(crowded, priors):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_free_slope_is_found_and_needs_a_profile_that_has_one(stamp):
     """Oracle: the truth of a bright mock, to three standard deviations."""
     truth = TRUTH | {"flux": 1.0, "psf_slope": 1.8}
@@ -244,6 +247,7 @@ def test_priors_survive_words_and_files(crowded, priors):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_fit_keeps_the_priors_and_names_the_neighbours(crowded, priors):
     tree = fit(crowded, priors, method="importance", num_draws=500)
     assert fitted_to(tree)[1].describe() == priors.describe()

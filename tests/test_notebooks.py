@@ -116,6 +116,7 @@ def test_marks_become_stubs_with_their_indentation(build):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_solutions_pass_every_check(build, written, tmp_path):
     """From top to bottom on the simulated field, without a warning; nothing is left behind."""
@@ -126,6 +127,7 @@ def test_the_solutions_pass_every_check(build, written, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("stem", ["01_data", "02_model", "04_sampling", "06_criticism"])
 def test_the_solutions_pass_on_the_real_sky(build, written, tmp_path, real_files):
     """The homework is run by `answers`; the calibration uses no counts."""
@@ -249,6 +251,7 @@ def test_flux_and_width_are_brute_forces(homework, answers):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_all_five_are_brute_forces(homework, answers):
     """24 million points in NumPy, on the pixels that have counts."""
     stamp, x_0, y_0 = homework

@@ -91,6 +91,7 @@ def test_a_posterior_gives_it_back(family, stamp, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_catalogue_and_commands_take_its_name(family, tmp_path, capsys):
     observation, region = demo_field().observation, demo_field().regions[0]
     options = {"psf": "corehalo", "num_replicates": 100, "half_size": 10, "gradient": False}

@@ -258,6 +258,7 @@ EVERY = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::pgm_mock.DataWarning")  # grids of seven points are coarse
 @pytest.mark.parametrize("kind", EVERY)
 def test_everything_goes_over_the_parameters_of_the_model(kind, stamp, arc, tmp_path):

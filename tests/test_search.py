@@ -244,6 +244,7 @@ def test_the_tail_of_a_chance_is_a_chi_squares():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_empty_stamps_get_chances_that_are_uniform(stamp, priors):
     """Oracle: the binomial law of so many empty stamps, drawn by NumPy."""
 
