@@ -260,8 +260,8 @@ def test_a_source_beside_a_far_brighter_one_is_a_note():
 
 
 def test_what_is_dropped_is_a_note_of_its_neighbour():
-    image = mock([(60.0, 50.0, 3000.0), (62.0, 51.8, 350.0)], gap=False)
-    detection = detect(image, psf=KING, num_mocks=2, odds=False)
+    image = mock([(60.0, 50.0, 3000.0), (62.0, 51.8, 200.0)], gap=False)
+    detection = detect(image, psf=KING, threshold=12.0, num_mocks=2, odds=False)
     dropped = detection.found.dropped
     assert np.hypot(dropped.x - 62.0, dropped.y - 51.8).min() < 1
     bright = detection.table[0]
