@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from .expected import expected_counts
     from .fieldmock import BetaModel, FieldSource, mock_field
     from .graph import ModelGraph, model_graph
+    from .images import Images
     from .inference import (
+        ImagesPriors,
         StampPosterior,
         best_fit,
         credible_interval,
         fit,
         fit_many,
         grid_posterior,
+        hardness_ratio,
         hdi,
         iter_fits,
         marginal,
@@ -79,6 +82,8 @@ _WHERE = {
     "FitSummary": "summary",
     "GaussianPSF": "psf",
     "ImagePSF": "psf",
+    "Images": "images",
+    "ImagesPriors": "inference",
     "InputError": "errors",
     "KingPSF": "psf",
     "ModelGraph": "graph",
@@ -109,6 +114,7 @@ _WHERE = {
     "fit_many": "inference",
     "generate_mock_image": "mock",
     "grid_posterior": "inference",
+    "hardness_ratio": "inference",
     "hdi": "inference",
     "iter_fits": "inference",
     "keep_compiled": "compilecache",
@@ -145,6 +151,8 @@ __all__ = [
     "FitSummary",
     "GaussianPSF",
     "ImagePSF",
+    "Images",
+    "ImagesPriors",
     "InputError",
     "KingPSF",
     "Level",
@@ -181,6 +189,7 @@ __all__ = [
     "fit_many",
     "generate_mock_image",
     "grid_posterior",
+    "hardness_ratio",
     "hdi",
     "iter_fits",
     "keep_compiled",

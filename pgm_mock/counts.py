@@ -158,14 +158,14 @@ class PoissonImage(dist.Distribution):
             means = _pick(self.mean_counts, row, column)
             total = jnp.sum(jnp.where(self.exposed, self.mean_counts, 0.0))
         else:
-            means, total = _at_pixels(self.light, row, column)
+            means, total = at_pixels(self.light, row, column)
         number = jnp.asarray(listed.number, means.dtype)
         means = jnp.where(number > 0, means, 1.0)
-        logs = _sum_of_logs(means) if isinstance(listed, PhotonList) else jnp.sum(number * jnp.log(means))
+        logs = sum_of_logs(means) if isinstance(listed, PhotonList) else jnp.sum(number * jnp.log(means))
         return logs - total - listed.log_factorials
 
 
-def _at_pixels(light: Light, row: Array, column: Array) -> tuple[Array, Array]:
+def at_pixels(light: Light, row: Array, column: Array) -> tuple[Array, Array]:
     """Return the expected counts in pixels, and their sum over the whole image."""
     # Without the barrier XLA computes the profiles anew for each photon instead of once for each column.
     light = light.computed_once()
@@ -189,7 +189,7 @@ def _at_pixels(light: Light, row: Array, column: Array) -> tuple[Array, Array]:
 
 
 @jax.custom_jvp
-def _sum_of_logs(values: Float[Array, " photons"]) -> Float[Array, ""]:
+def sum_of_logs(values: Float[Array, " photons"]) -> Float[Array, ""]:
     """Sum of logarithms, of products of a few values at a time: a logarithm costs as much as twenty products."""
     together = _TOGETHER if values.dtype == jnp.float64 else 1
     products = jnp.prod(values.reshape(together, -1), axis=0)
@@ -197,9 +197,9 @@ def _sum_of_logs(values: Float[Array, " photons"]) -> Float[Array, ""]:
     return jnp.sum(jnp.log(jnp.minimum(products, jnp.finfo(values.dtype).max)))
 
 
-@_sum_of_logs.defjvp
+@sum_of_logs.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    return _sum_of_logs(*primals), jnp.sum(tangents[0] / primals[0])
+    return sum_of_logs(*primals), jnp.sum(tangents[0] / primals[0])
 
 
 def _pick(values: Array, *index: Array) -> Array:

@@ -10,9 +10,11 @@ import numpy as np
 
 from .errors import InputError
 from .files import replacing
+from .inference.together import ImagesPriors
 from .model import EXPECTED, OBSERVED, stamp_model
 from .observation import Observation
 from .priors import Priors
+from .skystamps import SkyStamps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,10 +90,25 @@ class ModelGraph:
     def _product(self, factors: dict[str, str], times: str, begin: str, end: str) -> str:
         many = {name for sites in self.plates.values() for name in sites}
         parts = [factor for name, factor in factors.items() if name not in many]
-        for plate, sites in self.plates.items():
+
+        def of(plate: str, *inner: str) -> str:
+            sites = set(self.plates[plate]) - (set(self.plate) if inner else set())
             inside = [factor for name, factor in factors.items() if name in sites]
-            parts.append(f"{begin.replace('{}', self.indices[plate])}{times.join(inside)}{end}")
+            return f"{begin.replace('{}', self.indices[plate])}{times.join([*inside, *inner])}{end}"
+
+        outer = self._around_pixels
+        for plate in self.plates:
+            if plate == outer:
+                parts.append(of(plate, of(PLATE)))
+            elif plate != PLATE or outer is None:
+                parts.append(of(plate))
         return times.join(parts)
+
+    @property
+    def _around_pixels(self) -> str | None:
+        """The plate that the pixels are in, where they are in one."""
+        inner = set(self.plate)
+        return next((plate for plate, sites in self.plates.items() if plate != PLATE and inner <= set(sites)), None)
 
     def plot(self) -> "Figure":
         """Draw circles for the sites, dashed where deterministic, grey where observed, and the plates."""
@@ -156,27 +173,34 @@ class ModelGraph:
         step = 1.15 * max(1.0, widest / 6)  # wide layers stand further apart, so that arrows pass between the nodes
         positions: dict[str, tuple[float, float]] = {}
         left = (widest - others) / 2
+        columns: dict[str | None, tuple[float, float]] = {None: (0.0, widest)}
         for plate, rows in groups.items():
-            start, width = (0.0, widest) if plate == PLATE else (left, widths[plate])
+            columns[plate] = (left, widths[plate])
+            start, width = columns[self._around_pixels if plate == PLATE else plate]
             for depth, names in enumerate(rows):
-                first = start + (width - len(names)) / 2
+                first = start + (0.0 if plate == self._around_pixels else (width - len(names)) / 2)
                 positions |= {name: (first + n, step * depth) for n, name in enumerate(names)}
             left += width
         return positions
 
 
 def model_graph(
-    observation: Observation | None = None,
-    priors: Priors | None = None,
+    observation: "Observation | SkyStamps | None" = None,
+    priors: "Priors | ImagesPriors | None" = None,
 ) -> ModelGraph:
     """Trace the model and return its graph, conditioned on counts.
 
     Args:
-        observation: by default one pixel, which has the same graph.
-        priors: by default those of `Priors.default`; a fixed parameter is drawn as deterministic.
+        observation: by default one pixel, which has the same graph; or stamps of several images.
+        priors: by default those of `Priors.default`; a fixed parameter is drawn as deterministic. With those of several
+            images the graph has a plate of images, about the parameters that each of them has.
     """
     from numpyro.infer.inspect import get_model_relations
 
+    if isinstance(priors, ImagesPriors):
+        return _of_images(priors)
+    if isinstance(observation, SkyStamps):
+        raise InputError("priors: expected ImagesPriors beside the stamps of several images")
     observation = observation or Observation(counts=np.zeros((1, 1)), exposure=np.ones((1, 1)))
     priors = priors or Priors.default(observation)
     exposure, x, y, background_map = observation.image
@@ -188,6 +212,25 @@ def model_graph(
         plates={plate: tuple(names) for plate, _, names in priors.plates() if plate} | {PLATE: (EXPECTED, OBSERVED)},
         observed=tuple(found["observed"]),
         symbols={name: one.symbol for name, one in priors.parameters.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"},
+    )
+
+
+def _of_images(priors: ImagesPriors) -> ModelGraph:
+    """Return the graph of several images: that of one, whose position is the shared one plus an offset."""
+    one = model_graph(None, priors.each[0])
+    offsets = ("offset_east", "offset_north") if priors.offset > 0 else ()
+    shared = ("east", "north")
+    parents: dict[str, tuple[str, ...]] = dict.fromkeys((*shared, *offsets), ())
+    parents |= dict.fromkeys(("x_pos", "y_pos"), (*shared, *offsets))
+    parents |= {name: each for name, each in one.parents.items() if name not in ("x_pos", "y_pos")}
+    normal = dict.fromkeys(shared, "TruncatedNormal") | dict.fromkeys(offsets, "Normal")
+    symbols = {"east": r"\xi", "north": r"\eta", "offset_east": r"\delta_\xi", "offset_north": r"\delta_\eta"}
+    return ModelGraph(
+        parents=parents,
+        distributions=one.distributions | normal | dict.fromkeys(("x_pos", "y_pos"), "Deterministic"),
+        plates={"image": tuple(name for name in parents if name not in shared), PLATE: one.plate},
+        observed=one.observed,
+        symbols=one.symbols | symbols,
     )
 
 

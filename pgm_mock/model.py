@@ -1,6 +1,8 @@
 """The probabilistic graphical model: the only place that draws anything."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import jax.numpy as jnp
 import numpyro
@@ -49,6 +51,33 @@ def stamp_model(
     light = priors.scene.light(Pixels(exposure, x, y, background_map), priors.psf, parameters)
     mean_counts = numpyro.deterministic(EXPECTED, light.image())
     return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, light), obs=counts)
+
+
+def images_model(
+    images: Sequence[tuple[Any, Any, Any, Any, Any, Any]], priors: Any, counts: Sequence[Any] | None = None
+) -> None:
+    """Several images of one source: a shared place, and in each image an offset, a flux, a background and counts.
+
+    Args:
+        images: of each its exposure (ny, nx), x, y and background map, as for `stamp_model`; where the place asked for
+            is in it, shape (2,) [pixels]; and the matrix (2, 2) from arcsec east and north to pixels.
+        priors: `ImagesPriors`.
+        counts: the observed images, or None. Sites of an image have its name behind theirs.
+    """
+    shared = jnp.stack([numpyro.sample(axis, priors.position()) for axis in ("east", "north")])
+    offsets = jnp.zeros((len(images), 2))
+    if priors.offset > 0:
+        with numpyro.plate("image", len(images)):
+            each = [numpyro.sample(f"offset_{axis}", dist.Normal(0.0, priors.offset)) for axis in ("east", "north")]
+        offsets = jnp.stack(each, axis=1)
+    for number, (name, own) in enumerate(zip(priors.names, priors.each, strict=True)):
+        exposure, x, y, background_map, place, matrix = images[number]
+        at = jnp.asarray(place) + jnp.asarray(matrix) @ (shared + offsets[number])
+        parameters = {one: _site(f"{one}_{name}", own[one]) for one in own if one not in ("x_pos", "y_pos")}
+        parameters |= {"x_pos": at[0], "y_pos": at[1]}
+        light = own.scene.light(Pixels(exposure, x, y, background_map), own.psf, parameters)
+        image = PoissonImage(light.image(), jnp.asarray(exposure) > 0, light)
+        numpyro.sample(f"{OBSERVED}_{name}", image, obs=None if counts is None else counts[number])
 
 
 def _site(name: str, prior: Prior) -> Num[ArrayLike, "..."]:

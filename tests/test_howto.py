@@ -93,3 +93,17 @@ def test_number_counts(tmp_path, monkeypatch):
     counted = np.interp(-said["least"], -said["measured"][said["steps"]], said["corrected"])
     assert counted == pytest.approx(above, rel=4 / np.sqrt(above * said["whole"]))
     assert (tmp_path / "number_counts.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_several_images(tmp_path, monkeypatch):
+    """Oracle: the rates that the mocks were drawn with."""
+    monkeypatch.chdir(tmp_path)
+    said = run("several_images.md")
+    assert said["posterior"].attrs["problems"] == ""
+    low, _, high = np.quantile(said["ratio"], [0.005, 0.5, 0.995])
+    assert low < -0.5 < high
+    logs = np.log(said["flux"].values.reshape(-1, 4))
+    assert (np.abs(logs.mean(axis=0) - np.log([0.012, 0.004, 0.012, 0.004])) < 3.5 * logs.std(axis=0)).all()
+    assert (tmp_path / "several_images.png").stat().st_size > 10_000

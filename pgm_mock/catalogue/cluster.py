@@ -95,8 +95,9 @@ def _measure(do: Callable[..., list[Measured]], sources: list[Any], config: dict
     for name, value in config.items():
         jax.config.update(name, value)
     for source in sources:
-        if source.priors is not None:  # a class of the user's own is known to the process that sent it
-            know_psf(source.priors.psf)
-            for component in source.priors.scene.components:
+        each = [source.priors] if source.together is None else source.together.priors.each
+        for priors in [one for one in each if one is not None]:
+            know_psf(priors.psf)  # a class of the user's own is known to the process that sent it
+            for component in priors.scene.components:
                 know_component(component)
     return do(sources)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import InputError, printable, shown
 from ..files import read_text
 from ..fitsimage import looks_like_fits
+from ..images import Images, split_images
 from ..observation import Observation
 from ..regions import Region, read_regions
 from .survey import Survey
@@ -23,17 +24,25 @@ class Field(NamedTuple):
         observation: counts and exposure.
         regions: the sources; their radii are used where neighbours are masked.
         name: put before the sources' names where there are several fields.
+        images: several images of the field, which are fitted together; the observation is then the first of them.
     """
 
     observation: Observation
     regions: list[Region]
     name: str = ""
+    images: Images | None = None
+
+    @classmethod
+    def of_images(cls, images: Images, regions: list[Region], name: str = "") -> "Field":
+        """Take several images of one sky; the regions are those of the first one's pixels."""
+        return cls(images[0].observation, regions, name, images)
 
 
 def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None, min_exposure: float = 0.0) -> Survey:
     """Read a survey: a text file with `image exposure regions` in each line, relative to the file's own folder.
 
-    A fourth file in a line is a background map. A field's files are read when it is asked for.
+    A fourth file in a line is a background map. Several images of one sky, which are fitted together, stand with commas
+    between them, and their exposure maps and background maps likewise. A field's files are read when it is asked for.
 
     Args:
         path: the text file.
@@ -55,7 +64,7 @@ def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None, 
         if len(words) not in (3, 4):
             wanted = "`image exposure regions [background map]`"
             raise InputError(f"{label}, line {number}: expected {wanted}, found {shown(line.strip())}")
-        files = [Path(path).parent / word for word in words]
+        files = [split_images(word, Path(path).parent) for word in words]
         name = printable(Path(words[0]).name.split(".")[0]) or "field"
         while name in fields:
             name = f"{name}_{number}"
@@ -65,8 +74,11 @@ def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None, 
     return Survey(list(fields.values()))
 
 
-def _read_field(name: str, files: Sequence[Path], **options: Any) -> Field:
-    """Read image, exposure map, regions and maybe a background map; `options` are those of `Observation.read`."""
-    image, exposure, regions, *behind = files
-    observation = Observation.read(image, exposure, background_map=behind[0] if behind else None, **options)
+def _read_field(name: str, files: Sequence[list[str]], **options: Any) -> Field:
+    """Read images, exposure maps, regions and maybe background maps; `options` are those of `Observation.read`."""
+    images, exposures, (regions,), *behind = files
+    if len(images) > 1:
+        together = Images.read(images, exposures, *behind, **options)
+        return Field.of_images(together, read_regions(regions, together[0].observation), name)
+    observation = Observation.read(images[0], exposures[0], background_map=behind[0][0] if behind else None, **options)
     return Field(observation, read_regions(regions, observation), name)

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..identity import crc32, crc32_of_psf, crc32_of_scene, written
+from ..observation import Observation
 from ..psf import describe_psf
 from .fields import Field
 
@@ -31,21 +32,26 @@ class Fingerprint:
             names: of its sources in the catalogue.
             first: of its sources, where it has any.
         """
-        observation = field.observation
-        sky = None if observation.wcs is None else observation.wcs.to_header_string(relax=True)
-        images = observation.exposure, observation.counts, observation.background_map
-        told = [field.name, observation.shape, observation.origin, observation.exposure_unit, sky]
-        self._images = crc32(*images, json.dumps(told), begin=self._images)
+        for observation in [field.observation] if field.images is None else [one.observation for one in field.images]:
+            self._add_image(field, observation)
         asked = [[name, *map(float, region[1:])] for name, region in zip(names, field.regions, strict=True)]
         self._regions = crc32(json.dumps(asked), begin=self._regions)
         if first is not None:
             self._add_model(first)
+
+    def _add_image(self, field: Field, observation: Observation) -> None:
+        sky = None if observation.wcs is None else observation.wcs.to_header_string(relax=True)
+        images = observation.exposure, observation.counts, observation.background_map
+        told = [field.name, observation.shape, observation.origin, observation.exposure_unit, sky]
+        self._images = crc32(*images, json.dumps(told), begin=self._images)
 
     def _add_model(self, source: "Source") -> None:
         priors = None if source.priors is None else source.priors.describe()
         off_axis = None if source.place is None else source.place.off_axis
         psf = "" if source.priors is None else describe_psf(source.priors.psf)
         self._models = crc32(json.dumps([psf, source.reason, priors, off_axis]), begin=self._models)
+        if source.together is not None:
+            self._models = crc32(json.dumps(source.together.priors.describe()), begin=self._models)
         if source.priors is not None:
             self._models = crc32_of_scene(source.priors, crc32_of_psf(source.priors.psf, self._models))
 

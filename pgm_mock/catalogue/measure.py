@@ -75,7 +75,8 @@ def measure_all(
     """
     fitted: dict[str, StampPosterior] = {}
     if lanes(_TOGETHER) > 1:
-        jobs = [(one.stamp, one.priors) for one in sources if one.stamp is not None and one.priors is not None]
+        plain = [one for one in sources if one.together is None]
+        jobs = [(one.stamp, one.priors) for one in plain if one.stamp is not None and one.priors is not None]
         fitted = {job[0].name: one for job, one in zip(jobs, fit_together(jobs, plan, _TOGETHER), strict=True)}
     with ThreadPoolExecutor(threads) as pool:
         each = partial(measure, plan=plan, num_replicates=num_replicates, significance=significance)
@@ -102,6 +103,10 @@ def measure(
     """
     row: dict[str, Any] = {"ID": source.name, "X_ASKED": source.x, "Y_ASKED": source.y, "FIELD": source.field}
     stamp = source.stamp
+    if source.together is not None:
+        from .imagesrow import measured_together
+
+        return measured_together(source, row, plan, num_replicates, significance)
     if stamp is None or source.priors is None:
         return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
     posterior = with_false_alarm(fitted or fit_safely((stamp, source.priors), plan), plan)
@@ -150,7 +155,7 @@ def _flag(posterior: StampPosterior, check: Check | None, light: float, outside:
     return flag, said
 
 
-def _interval(name: str, draws: np.ndarray) -> dict[str, float]:
+def interval(name: str, draws: np.ndarray) -> dict[str, float]:
     """Median and the distances to the ends of the central 68 %; no errors where the parameter is fixed."""
     low, middle, high = np.quantile(draws, _QUANTILES)
     if low == high:
@@ -164,7 +169,7 @@ def _parameters(draws: dict[str, np.ndarray]) -> dict[str, float]:
     for name, values in draws.items():
         if values.ndim == 1:
             column = COLUMN_OF.get(name, name.upper())
-            found |= {column: float(np.median(values))} if column in WITHOUT_ERRORS else _interval(column, values)
+            found |= {column: float(np.median(values))} if column in WITHOUT_ERRORS else interval(column, values)
     return found
 
 
@@ -201,7 +206,7 @@ def _counts(stamp: Observation, fluxes: np.ndarray, alone: np.ndarray) -> dict[s
     """CTS, counts of the source in the stamp, and LIGHT, the share of its light that the exposed pixels hold."""
     exposed = stamp.exposure > 0
     light = float(np.sum(alone[exposed] / stamp.exposure[exposed]))
-    return _interval("CTS", fluxes * float(alone.sum())) | {"LIGHT": light}
+    return interval("CTS", fluxes * float(alone.sum())) | {"LIGHT": light}
 
 
 def _quality(posterior: StampPosterior) -> dict[str, Any]:

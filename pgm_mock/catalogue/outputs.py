@@ -143,7 +143,9 @@ def _write_draws(variables: dict[str, Any], where: slice, draws: list[dict[str, 
         variable[0, :, where] = values
 
 
-def write_page(store: Store, table: "QTable", fields: Sequence[Field], notes: list[str]) -> None:
+def write_page(
+    store: Store, table: "QTable", fields: Sequence[Field], notes: list[str], half_size: int | None = None
+) -> None:
     """Write the page: the first field's picture, the table, and three images of each source that is shown.
 
     A catalogue of more than 10,000 sources has so many of them on its page, flagged ones first.
@@ -151,7 +153,7 @@ def write_page(store: Store, table: "QTable", fields: Sequence[Field], notes: li
     flagged_first = np.argsort(np.asarray(table["FLAG"]) == 0, kind="stable")
     chosen = store.images([int(number) for number in flagged_first[:MOST_IMAGES]])
     observation = fields[0].observation
-    shown = dict(thumbnails(table, chosen, pixel_size(observation) if len(fields) == 1 else None))
+    shown = dict(thumbnails(table, chosen, pixel_size(observation) if len(fields) == 1 else None, half_size))
     name = observation.name
     title = f"Sources of {name}" if len(fields) == 1 and name else f"Sources of {len(fields)} fields"
     picture = field_picture(table, fields[0]) if len(fields) == 1 else None

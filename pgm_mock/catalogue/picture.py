@@ -81,7 +81,7 @@ def _found(table: "QTable") -> np.ndarray:
 
 
 def thumbnails(
-    table: "QTable", images: Iterable[tuple[int, np.ndarray]], pixel: float | None
+    table: "QTable", images: Iterable[tuple[int, np.ndarray]], pixel: float | None, half_size: int | None = None
 ) -> Iterator[tuple[str, Thumbnail]]:
     """Make the images of each source that has a stamp, by its ID.
 
@@ -89,11 +89,13 @@ def thumbnails(
         table: the catalogue.
         images: a row's number, and counts, expected counts and exposure of its stamp, shape (3, ny, nx).
         pixel: side of a pixel on the sky [arcsec], or None.
+        half_size: of the stamp in which the places are, at the lower left; by default it is all of the image.
     """
     found = _found(table)
     asked = np.stack([np.asarray(table[name].value, float) for name in ("X_ASKED", "Y_ASKED")], axis=1)
     for number, (counts, model, exposure) in images:
-        first = np.floor(asked[number] + 0.5) - (np.array(counts.shape[::-1]) - 1) // 2
+        half = (np.array(counts.shape[::-1]) - 1) // 2 if half_size is None else half_size
+        first = np.floor(asked[number] + 0.5) - half
         there, here = (_known(place - first) for place in (asked[number], found[number]))
         yield str(table["ID"][number]), Thumbnail(counts, model, exposure > 0, there, here, pixel)
 

@@ -17,11 +17,13 @@ import numpy as np
 from ..errors import DataWarning, InputError
 from ..inference.many import lanes
 from ..inference.methods import make_plan
+from ..inference.together.priors import OFFSET
 from ..psf import choose_and_say
 from ..scene import Component, known_parameters
 from .cluster import on_cluster
 from .fields import Field
 from .icrsregions import write_sky_regions
+from .imagesrow import columns_of_images, parameters_of_images
 from .measure import Measured, measure_all
 from .outputs import write_page, write_posteriors, write_regions, write_tables
 from .sources import Settings, Source, sources_of
@@ -60,6 +62,7 @@ def catalog(
     gradient: bool = True,
     position: str = "free",
     half_size: int = 20,
+    offset: float = OFFSET,
     method: str = "auto",
     num_draws: int = 2500,
     num_samples: int = 1000,
@@ -89,6 +92,8 @@ def catalog(
         gradient: whether the background may have a gradient.
         position: "free", or "fixed" at the regions' (forced photometry).
         half_size: stamps have 2 half_size + 1 pixels.
+        offset: of fields with several images, which are fitted together: standard deviation of each image's astrometric
+            offset [arcsec].
         method, num_draws, num_samples, seed: as for `fit`.
         num_replicates: images simulated for each source's predictive check; 0 leaves the check out.
         significance: of the check's flag.
@@ -106,7 +111,7 @@ def catalog(
         InputError: an option with a value that it cannot have, no source, or a folder that holds another catalogue.
     """
     fields = [fields] if isinstance(fields, Field) else fields
-    settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling, tuple(components))
+    settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling, tuple(components), offset)
     plan = make_plan(method, num_draws, 400.0, seed, num_chains=1, num_warmup=1000, num_samples=num_samples)
     work = _Work(method, num_draws, num_samples, num_replicates, significance, plan.seed)
     if workers < 0:
@@ -126,12 +131,16 @@ def catalog(
     plan = replace(plan, longest=len(sources) <= _FEW)
     do = partial(measure_all, plan=plan, num_replicates=num_replicates, significance=significance)
     _run(store, missing, do, workers, scheduler, progress)
-    table = make_table(store.rows(), fields[0].observation.flux_unit, settings.parameters)
+    images = fields[0].images
+    more = [] if images is None else columns_of_images(images)
+    table = make_table(store.rows(), fields[0].observation.flux_unit, settings.parameters, more)
     write_tables(store.folder, table)
     write_regions(store.folder, table, sources.field_names, sources.sizes)
     write_sky_regions(store.folder, table, fields, sources.field_names)
-    write_posteriors(store, table["ID"], fields[0].observation, known_parameters() | settings.parameters)
-    write_page(store, table, fields, _notes(settings, sources[0], fields[0]))
+    known = known_parameters() | settings.parameters if images is None else parameters_of_images(images)
+    write_posteriors(store, table["ID"], fields[0].observation, known)
+    half = None if images is None else settings.half_size
+    write_page(store, table, fields, _notes(settings, sources[0], fields[0]), half)
     return table
 
 
@@ -199,6 +208,15 @@ def _notes(settings: Settings, first: Source, field: Field) -> list[str]:
     background = "with a gradient" if settings.gradient else "uniform"
     others = {"fit": "fitted jointly", "mask": "masked", "ignore": "ignored"}[settings.neighbours]
     place = "free about the position asked for" if settings.position == "free" else "fixed at the position asked for"
+    if field.images is not None:
+        names = ", ".join(field.images.names)
+        return [
+            f"{len(field.images)} images fitted together: {names}. {shape}; in the first image, at the first source.",
+            f"Background uniform in each; other sources {'ignored' if settings.neighbours == 'ignore' else 'masked'}; "
+            f"positions {place}; offsets of the images {settings.offset:g} arcsec.",
+            f"Exposure in {observation.exposure_unit} ({observation.unit_source}); fluxes in {observation.flux_unit}, "
+            "medians with 68 % intervals. Stamps in that order, row by row, from the lower left.",
+        ]
     size, observed = 2 * settings.half_size + 1, f"{observation.exposure_unit} ({observation.unit_source})"
     return [
         f"{shape}; at the first source.",

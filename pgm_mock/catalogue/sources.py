@@ -9,6 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from ..errors import InputError, shown
+from ..inference.together.priors import OFFSET
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, choose_psf
@@ -18,6 +19,7 @@ from ..scene.neighbours import at_places
 from .columns import Place, places_of
 from .fields import Field
 from .fingerprint import Fingerprint
+from .together import Together
 
 NEIGHBOURS = ("fit", "mask", "ignore")
 POSITIONS = ("free", "fixed")
@@ -40,6 +42,7 @@ class Settings:
         half_size: the stamp has 2 half_size + 1 pixels.
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
         components: that each model has beside the source, the sky and the neighbours, with their default priors.
+        offset: standard deviation of the astrometric offset of each of several images [arcsec].
     """
 
     psf: str = "auto"
@@ -49,6 +52,7 @@ class Settings:
     half_size: int = 20
     psf_sampling: float | None = None
     components: tuple[Component, ...] = ()
+    offset: float = OFFSET
 
     def __post_init__(self) -> None:
         for name, choices in (("neighbours", NEIGHBOURS), ("position", POSITIONS)):
@@ -82,6 +86,7 @@ class Source:
         priors: of the model, with its PSF; None where there is no stamp.
         radius: of the region; NaN where it has none [pixels].
         place: where in the field it was asked for.
+        together: stamps of several images with their priors; the stamp is then that of one of them.
     """
 
     name: str
@@ -93,6 +98,7 @@ class Source:
     priors: Priors | None
     radius: float = float("nan")
     place: Place | None = None
+    together: Together | None = None
 
 
 class Sources:
@@ -185,6 +191,8 @@ def sources_of(fields: Sequence[Field], settings: Settings) -> Sources:
 def _source(name: str, field: Field, region: Region, settings: Settings) -> Source:
     observation = field.observation
     header, wcs = observation.header, observation.wcs
+    if field.images is not None:
+        return _of_images(name, field, region, settings)
     place = (region.x, region.y) if np.isfinite(region.x) and np.isfinite(region.y) else observation.centre
     psf = choose_psf(settings.psf, header, wcs, *place, settings.psf_sampling)
     try:
@@ -197,6 +205,18 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
     except InputError as error:
         return Source(name, field.name, region.x, region.y, None, str(error), None, region.radius)
     return Source(name, field.name, region.x, region.y, stamp, "", priors, region.radius)
+
+
+def _of_images(name: str, field: Field, region: Region, settings: Settings) -> Source:
+    """Cut stamps of all images about a region of the first one; other sources are masked, or ignored."""
+    try:
+        others = [one for one in field.regions if one is not region] if settings.neighbours != "ignore" else []
+        radii = [max(_circle(one), _LEAST_RADIUS) for one in others]
+        together = Together.of(name, field, region, others, radii, settings)
+    except InputError as error:
+        return Source(name, field.name, region.x, region.y, None, str(error), None, region.radius)
+    stamp, priors = together.stamps[0].observation, together.priors.each[0]
+    return Source(name, field.name, region.x, region.y, stamp, "", priors, region.radius, None, together)
 
 
 def _nearby(field: Field, region: Region, stamp: Observation, masked: bool) -> list[Region]:

@@ -34,7 +34,8 @@ class Column(NamedTuple):
     kind: type = float
 
 
-def _with_errors(name: str, unit: str, meaning: str, ucd: str) -> list[Column]:
+def with_errors(name: str, unit: str, meaning: str, ucd: str) -> list[Column]:
+    """Return a column and those of its errors."""
     return [
         Column(name, unit, meaning, ucd),
         Column(f"{name}_LOWERR", unit, f"{name} less the lower end of the 68 % interval", f"stat.error;{ucd};stat.min"),
@@ -73,16 +74,16 @@ COLUMNS = [
         "round Gaussian posterior, not 68 %",
         "stat.error;pos.eq",
     ),
-    *_with_errors(
+    *with_errors(
         "X_IMA", "pix", "posterior median column, FITS image coordinates: the first pixel is 1", "pos.cartesian.x"
     ),
-    *_with_errors(
+    *with_errors(
         "Y_IMA", "pix", "posterior median row, FITS image coordinates: the first pixel is 1", "pos.cartesian.y"
     ),
     Column("OFFSET", "arcsec", "from the place asked for to the place found", "pos.angDistance"),
     Column("OFFSET_PIX", "pix", "from the place asked for to the place found, without sky coordinates", "pos.distance"),
-    *_with_errors("FLUX", "flux", f"posterior median of the source's light over the whole plane; {_NAMING}", _FLUX),
-    *_with_errors("CTS", "ct", "expected counts of the source in the stamp's exposed pixels", _COUNTS),
+    *with_errors("FLUX", "flux", f"posterior median of the source's light over the whole plane; {_NAMING}", _FLUX),
+    *with_errors("CTS", "ct", "expected counts of the source in the stamp's exposed pixels", _COUNTS),
     Column(
         "DET_LIKE", "", "detection likelihood of the source in this row, as emldetect defines it", "stat.likelihood"
     ),
@@ -106,8 +107,8 @@ COLUMNS = [
         "flux that would have been detected in 95 % of all cases",
         f"{_FLUX};instr.sensitivity",
     ),
-    *_with_errors("BKG", "flux / pix", "background in the middle of the stamp", "instr.background"),
-    *_with_errors(
+    *with_errors("BKG", "flux / pix", "background in the middle of the stamp", "instr.background"),
+    *with_errors(
         "BKG_NORM",
         "",
         "normalisation of the background map; its counts are not in BKG",
@@ -120,7 +121,7 @@ COLUMNS = [
         "arith.grad;instr.background",
     ),
     Column("BKG_DY", "1 / pix", "gradient of the background's logarithm along the rows", "arith.grad;instr.background"),
-    *_with_errors(
+    *with_errors(
         "PSF_WIDTH",
         "pix",
         "sigma of a Gaussian, core radius of a King, FWHM of a Moffat, stretch of an image",
@@ -165,7 +166,10 @@ _MAY_BE_EMPTY = ("X_ASKED", "Y_ASKED", "ID", "MEANING", "METHOD", "FLAG")
 
 
 def make_table(
-    rows: Iterable[dict[str, Any]], flux_unit: str, parameters: Mapping[str, Parameter] | None = None
+    rows: Iterable[dict[str, Any]],
+    flux_unit: str,
+    parameters: Mapping[str, Parameter] | None = None,
+    more: Sequence[Column] = (),
 ) -> "QTable":
     """Make the table of rows by column name; columns that no row has are left out.
 
@@ -173,11 +177,12 @@ def make_table(
         rows: of `measure`, taken one after the other; missing numbers become NaN, missing words "".
         flux_unit: as astropy writes it.
         parameters: of further components, which get columns of their own.
+        more: columns of several images.
     """
     from astropy.table import QTable
     from astropy.units import Unit
 
-    columns = [*COLUMNS, *_of_parameters(parameters or {})]
+    columns = [*COLUMNS, *_of_parameters(parameters or {}), *more]
     found = _values(rows, columns)
     found["FDR"] = _false_discovery_rates(found["P_VALUE"])
     found["IAUNAME"] = iau_names(found["RA"], found["DEC"])
@@ -210,7 +215,7 @@ def _of_parameters(parameters: Mapping[str, Parameter]) -> Iterable[Column]:
         if not one.plural and name not in COLUMN_OF:
             unit = one.unit.replace("pixel", "pix") if one.unit != "1" else ""
             ucd = _FLUX if one.unit == "flux" else "stat.fit.param"
-            yield from _with_errors(name.upper(), unit, f"posterior median: {one.meaning}", ucd)
+            yield from with_errors(name.upper(), unit, f"posterior median: {one.meaning}", ucd)
 
 
 def _values(rows: Iterable[dict[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:

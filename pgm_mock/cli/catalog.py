@@ -3,36 +3,26 @@
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from ..regions import read_regions
-from .common import progress, read_components, read_observation, report, say_psf, start_jax, use_files_only
+from .common import progress, read_components, read_images, read_observation, report, say_psf, start_jax, use_files_only
+
+if TYPE_CHECKING:
+    from ..catalogue import Field
 
 
 def run(options: Namespace) -> int:
     """Measure every source, write the catalogue, and say what was found."""
     start_jax(options)
     use_files_only()
-    from ..catalogue import Field, catalog, read_fields
+    from ..catalogue import catalog
     from ..catalogue.store import finished_chunks
 
-    if options.exposure is None:
-        if options.regions is not None:
-            raise InputError(
-                "expected IMAGE and EXPOSURE with --regions, or a list of triples alone; found no EXPOSURE"
-            )
-        if options.background_map is not None:
-            raise InputError(
-                "--background-map: expected IMAGE and EXPOSURE; a list names its maps in its fourth column"
-            )
-        fields: Sequence[Field] = read_fields(options.image, options.exposure_unit, options.min_exposure)
-    else:
-        if options.regions is None:
-            raise InputError("expected --regions FILE with the sources, found none")
-        observation = read_observation(options)
-        fields = [Field(observation, read_regions(options.regions, observation))]
+    fields = _fields(options)
     first = fields[0]
     say_psf(options, first.observation)
     what = f"{len(first.regions)} sources" if len(fields) == 1 else f"the sources of {len(fields)} fields"
@@ -48,6 +38,7 @@ def run(options: Namespace) -> int:
             gradient=not options.uniform,
             position=options.position,
             half_size=options.half_size,
+            offset=options.offset,
             method=options.method,
             num_replicates=options.n,
             chunk_size=options.chunk,
@@ -70,3 +61,26 @@ def run(options: Namespace) -> int:
     flagged = {str(row["ID"]): {"flag": int(row["FLAG"]), "meaning": str(row["MEANING"])} for row in table[flags > 0]}
     report(options, lines, {"out": options.out, "sources": len(table), "flagged": flagged})
     return 0 if (flags & 1).sum() < len(table) else 2
+
+
+def _fields(options: Namespace) -> "Sequence[Field]":
+    """Return what is to be measured: a survey's fields, or the one of the command line."""
+    from ..catalogue import Field, read_fields
+
+    if options.exposure is None:
+        if options.regions is not None:
+            raise InputError(
+                "expected IMAGE and EXPOSURE with --regions, or a list of triples alone; found no EXPOSURE"
+            )
+        if options.background_map is not None:
+            raise InputError(
+                "--background-map: expected IMAGE and EXPOSURE; a list names its maps in its fourth column"
+            )
+        return read_fields(options.image, options.exposure_unit, options.min_exposure)
+    if options.regions is None:
+        raise InputError("expected --regions FILE with the sources, found none")
+    images = read_images(options)
+    if images is not None:
+        return [Field.of_images(images, read_regions(options.regions, images[0].observation))]
+    observation = read_observation(options)
+    return [Field(observation, read_regions(options.regions, observation))]

@@ -9,6 +9,7 @@ from typing import Any
 from ..compilecache import keep_compiled
 from ..errors import InputError, did_you_mean, one_line, printable, shown
 from ..files import replacing
+from ..images import Images, split_images
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, choose_and_say
@@ -36,6 +37,16 @@ def read_observation(options: Namespace) -> Observation:
         background_map=options.background_map,
         min_exposure=options.min_exposure,
     )
+
+
+def read_images(options: Namespace) -> Images | None:
+    """Read several images and their maps, where the command line names several with commas; None where it is one."""
+    images, exposures = split_images(options.image), split_images(options.exposure)
+    if len(images) < 2:
+        return None
+    behind = [] if options.background_map is None else split_images(options.background_map)
+    how = {"exposure_unit": options.exposure_unit, "min_exposure": options.min_exposure}
+    return Images.read(images, exposures, behind, **how)
 
 
 def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> tuple[PSF, str]:

@@ -21,6 +21,7 @@ from ..summary import FitSummary, summarise
 from .common import (
     progress,
     read_components,
+    read_images,
     read_observation,
     read_psf,
     report,
@@ -42,6 +43,10 @@ def run(options: Namespace) -> int:
     use_files_only()
     from tqdm import tqdm
 
+    if (images := read_images(options)) is not None:
+        from .together import run_together
+
+        return run_together(options, images)
     observation = read_observation(options)
     regions = _regions(options, observation)
     sources = _sources(options, observation, regions)

@@ -34,10 +34,13 @@ def command(commands: Commands, name: str, what: str, *, out: str | None = None)
     return parser
 
 
-def add_observation(parser: argparse.ArgumentParser, *, position: bool = True, needed: bool = True) -> None:
+def add_observation(
+    parser: argparse.ArgumentParser, *, position: bool = True, needed: bool = True, several: bool = False
+) -> None:
     """Add IMAGE and EXPOSURE, and what a place in them and its model need."""
     number = None if needed else "?"
     image = "counts image: FITS, compressed or not; file[HDU] picks one"
+    image += "; for several images of one sky name=file or files with commas between them" if several else ""
     parser.add_argument("image", metavar="IMAGE", nargs=number, help=image)
     parser.add_argument("exposure", metavar="EXPOSURE", nargs=number, help="exposure map of the same shape")
     add_maps(parser)
@@ -83,6 +86,12 @@ def add_maps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--background-map", metavar="FILE", help=behind)
     thin = f"pixels with less than this share of the exposure around them count as unexposed ({_MIN_EXPOSURE}); 0: none"
     parser.add_argument("--min-exposure", type=share, default=_MIN_EXPOSURE, metavar="SHARE", help=thin)
+
+
+def add_offset(parser: argparse.ArgumentParser) -> None:
+    """Add --offset."""
+    apart = "of several images: standard deviation of each one's astrometric offset; 0 where they are aligned (1.5)"
+    parser.add_argument("--offset", type=float, default=1.5, metavar="ARCSEC", help=apart)
 
 
 def add_half_size(parser: argparse.ArgumentParser, what: str) -> None:

@@ -11,6 +11,7 @@ from .options import (
     add_maps,
     add_neighbours,
     add_observation,
+    add_offset,
     add_place,
     add_psf,
     add_seed,
@@ -85,7 +86,8 @@ def _add_mock(commands: Commands) -> None:
 
 def _add_fit(commands: Commands) -> None:
     parser = command(commands, "fit", "the posterior of one source, or of a list of them", out="fit")
-    add_observation(parser)
+    add_observation(parser, several=True)
+    add_offset(parser)
     parser.add_argument("--regions", metavar="FILE", help="a list of sources: `x y radius` lines, DS9, or a table")
     add_neighbours(parser, "other sources of the list in a stamp")
     methods = ["auto", "importance", "nuts"]
@@ -129,9 +131,11 @@ def _add_catalog(commands: Commands) -> None:
     parser = command(
         commands, "catalog", "every source of a field, or of a survey, as a table and a page", out="catalog"
     )
-    image = "counts image; or, alone, a text file with `image exposure regions [background map]` in each line"
+    image = "counts image, or several of one sky with commas between them, or, alone, "
+    image += "a text file with `image exposure regions [background map]` in each line"
     parser.add_argument("image", metavar="IMAGE", help=image)
     parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help="exposure map of the same shape")
+    add_offset(parser)
     parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, DS9, or a table")
     add_maps(parser)
     add_half_size(parser, "the stamps have 2N+1 pixels (20)")

@@ -2,19 +2,23 @@
 
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from ..observation import Observation
 from ..priorbounds import check_against
 from ..priors import Priors
+from ..skystamps import SkyStamps
 from .falsealarm import with_false_alarm
 from .methods import fit_one, make_plan
 
 if TYPE_CHECKING:
     import xarray
 
+    from .together import ImagesPriors
+
 
 def fit(
-    observation: Observation,
-    priors: Priors,
+    observation: "Observation | SkyStamps",
+    priors: "Priors | ImagesPriors",
     *,
     method: str = "auto",
     num_draws: int = 9000,
@@ -28,11 +32,12 @@ def fit(
     """Compute the posterior of the model's parameters, given the counts of a stamp.
 
     Args:
-        observation: the stamp.
-        priors: the priors, and the PSF; at least one parameter is free.
+        observation: the stamp; or stamps of several images about one place (`Images.stamps`), fitted together.
+        priors: the priors, and the PSF; at least one parameter is free. `ImagesPriors` of several images.
         method: "auto", adaptive importance sampling, where k-hat > 0.7 or the effective sample size is below `min_ess`
             with more draws, and then by NUTS; "importance", the same without NUTS; "nuts", the No-U-Turn sampler.
-        num_draws: weighted draws of importance sampling, rounded up to a multiple of four.
+        num_draws: weighted draws of importance sampling, rounded up to a multiple of four; several images take a
+            quarter of them, as four in five of theirs count.
         min_ess: effective sample size that they must have.
         num_chains, num_samples: shape of the equal-weight draws.
         num_warmup: of the No-U-Turn sampler, for each chain.
@@ -54,6 +59,14 @@ def fit(
             chains or draws that is too small, or no exposure where the source is asked for.
     """
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
+    if isinstance(observation, SkyStamps) or not isinstance(priors, Priors):
+        from .together import ImagesPriors, fit_images
+
+        if not (isinstance(observation, SkyStamps) and isinstance(priors, ImagesPriors)):
+            raise InputError("fit: expected a stamp and Priors, or Images.stamps() and ImagesPriors; found one of each")
+        return fit_images(
+            observation, priors, make_plan(method, max(num_draws // 4, 500), min_ess, seed, **numbers)
+        ).tree()
     check_against(observation, priors)
     plan = make_plan(method, num_draws, min_ess, seed, **numbers)
     found = fit_one(observation, priors, plan)

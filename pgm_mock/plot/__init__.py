@@ -16,6 +16,7 @@ from .images import (
 from .plan import plot_plan
 from .sensitivity import plot_sensitivity
 from .story import plot_story
+from .together import plot_images
 
 __all__ = [
     "compare_real_and_simulated",
@@ -26,6 +27,7 @@ __all__ = [
     "plot_exposure",
     "plot_field",
     "plot_grid",
+    "plot_images",
     "plot_plan",
     "plot_posterior_image",
     "plot_prior_predictive",

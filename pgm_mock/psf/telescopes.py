@@ -217,18 +217,39 @@ def _row(header: "fits.Header | None") -> Telescope | None:
     return next((row for row in TELESCOPES if fits_row(row)), None)
 
 
+def camera_and_band(header: "fits.Header | None") -> tuple[str, tuple[float, float] | None]:
+    """Return the camera of an image, as this package or the header calls it, and its range of energies [keV].
+
+    The camera is "" and the range None where the header does not say.
+    """
+    if header is None:
+        return "", None
+    row = _row(header)
+    camera = row.name if row else str(header.get("INSTRUME", "")).strip()[:20]
+    channels = _channels(header)
+    if row is None or channels is None:
+        return camera, None
+    return camera, (row.channel * channels[0] / 1000.0, row.channel * channels[1] / 1000.0)
+
+
 def _energy(header: "fits.Header", row: Telescope) -> tuple[float, str]:
     """Geometric mean [keV] of the range of PI that the events were chosen from."""
+    channels = _channels(header)
+    if channels is None:
+        return row.energy or np.nan, "assumed: the header has no PI range"
+    return row.channel * float(np.sqrt(channels[0] * channels[1])) / 1000.0, "the header's PI range"
+
+
+def _channels(header: "fits.Header") -> tuple[float, float] | None:
+    """Return the range of PI that the events were chosen from; None where the header has none."""
     for keyword in header:  # the keywords alone: reading each value takes milliseconds
         if match := re.fullmatch(r"DSTYP(\d+)", keyword):
             if str(header[keyword]).strip().upper() != "PI":
                 continue
             bounds = re.findall(r"\d+(?:\.\d+)?", str(header.get(f"DSVAL{match[1]}", "")))
             if len(bounds) == 2 and 0 < float(bounds[0]) < float(bounds[1]):
-                return row.channel * float(
-                    np.sqrt(float(bounds[0]) * float(bounds[1]))
-                ) / 1000.0, "the header's PI range"
-    return row.energy or np.nan, "assumed: the header has no PI range"
+                return float(bounds[0]), float(bounds[1])
+    return None
 
 
 def pointing_of(header: "fits.Header", wcs: "WCS") -> tuple[float, float] | None:

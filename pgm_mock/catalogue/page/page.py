@@ -1,5 +1,6 @@
 """A catalogue of X-ray sources as one HTML page that needs nothing else: table, field, and images of each source."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from html import escape
 from typing import TYPE_CHECKING
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 MOST_IMAGES = 2000
 """A page has the images of so many sources, some 8 kB each: with more a browser is slow to open it."""
-_BESIDE_THE_IMAGES = (*FLUXES, "CTS", "OFFSET", "PSF_WIDTH", "DET_LIKE", "P_FALSE", "LN_BAYES", "P_VALUE", "METHOD")
+_BESIDE_THE_IMAGES = (
+    *FLUXES, "CTS", "HR", "OFFSET", "PSF_WIDTH", "DET_LIKE", "P_FALSE", "LN_BAYES", "LN_BAYES_VARIABLE", "P_VALUE",
+    "METHOD",
+)  # fmt: skip
+_OF_AN_IMAGE = re.compile(r"(RATE|FLUX)_(?!UL95|DETECTABLE)")
+"""Columns of several images, which stand there too."""
 
 
 def catalogue_page(
@@ -148,7 +154,8 @@ def _strips(
         else:
             yield '<p class="meaning">no images</p>'
         yield "</div>\n<dl>"
-        for column in (named[name] for name in _BESIDE_THE_IMAGES if name in named):
+        beside = [*(name for name in named if _OF_AN_IMAGE.match(name)), *_BESIDE_THE_IMAGES]
+        for column in (named[name] for name in beside if name in named):
             if column.cells[row] is not MISSING:
                 value = f"{column.cells[row].html} <small>{escape(column.unit)}</small>"
                 yield f"<div><dt>{escape(column.name)}</dt><dd>{value}</dd></div>"

@@ -1,0 +1,113 @@
+"""Stamps of several images for a row of a catalogue: cut, masked, and with their priors."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..inference.together.priors import ImagesPriors
+from ..observation import Observation
+from ..skystamps import SkyStamps
+
+if TYPE_CHECKING:
+    from ..regions import Region
+    from .fields import Field
+    from .sources import Settings
+
+_FIXED = 0.01
+"""Standard deviation of a place that is fixed [arcsec]."""
+
+
+class Together(NamedTuple):
+    """Several images of a source.
+
+    Attributes:
+        stamps: of those images that see the place.
+        priors: of them.
+        names: of all images of the field.
+        shapes: of the stamps of all images, by name.
+        first: where the place is in the field's first image (2,) [pixels], and
+        matrix: from arcsec east and north to its pixels, (2, 2).
+        radius: of the region [arcsec], or NaN.
+    """
+
+    stamps: SkyStamps
+    priors: ImagesPriors
+    names: tuple[str, ...]
+    shapes: dict[str, tuple[int, int]]
+    first: np.ndarray
+    matrix: np.ndarray
+    radius: float
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        field: "Field",
+        region: "Region",
+        others: Sequence["Region"],
+        radii: Sequence[float],
+        settings: "Settings",
+    ) -> "Together":
+        """Cut the stamps about a region, given in the pixels of the field's first image.
+
+        Args:
+            name: of the source.
+            field: with images.
+            region: of the source.
+            others: sources whose circles are masked in each image.
+            radii: of those circles [pixels of the first image].
+            settings: half_size, psf, position and offset.
+
+        Raises:
+            InputError: a place that no image sees, or components or a sampling that images do not take.
+        """
+        images = field.images
+        if images is None:
+            raise InputError("field: expected several images, found one")
+        if settings.components or settings.psf_sampling is not None:
+            raise InputError("several images: expected neither further components nor a PSF sampling, found one")
+        if not np.isfinite([region.x, region.y]).all():
+            raise InputError(f"{name}: expected a place on the image's sky, found none")
+        wcs = images[0].observation.wcs.celestial
+        sky = wcs.pixel_to_world(region.x - 1.0, region.y - 1.0).icrs
+        stamps = images.stamps(float(sky.ra.deg), float(sky.dec.deg), settings.half_size, name=name)
+        matrix = images[0].matrix(sky)
+        scale = float(np.abs(np.linalg.det(matrix)) ** -0.5)
+        radius = region.radius * scale
+        wanted = radius if np.isfinite(radius) and radius > 0 else None
+        priors = ImagesPriors.default(stamps, settings.psf, offset=settings.offset, radius=wanted)
+        if settings.position == "fixed":
+            priors = replace(priors, spread=_FIXED, reach=5 * _FIXED)
+        away = np.linalg.solve(
+            matrix, np.array([[one.x - region.x, one.y - region.y] for one in others]).reshape(-1, 2).T
+        )
+        masked = [
+            _masked(image.observation, at, own, away.T, np.asarray(radii) * scale)
+            for image, at, own in zip(stamps.images, stamps.places, stamps.matrices, strict=True)
+        ]
+        seen = tuple(
+            replace(image, observation=replace(found, header=None, wcs=None))
+            for image, found in zip(stamps.images, masked, strict=True)
+        )
+        shapes = {image.name: (2 * image.half_size(settings.half_size, images[0]) + 1,) * 2 for image in images}
+        first = np.array([region.x, region.y])
+        return cls(replace(stamps, images=seen), priors, tuple(images.names), shapes, first, matrix, radius)
+
+
+def _masked(
+    stamp: Observation, place: np.ndarray, matrix: np.ndarray, away: np.ndarray, radii: np.ndarray
+) -> Observation:
+    """Take the exposure from the circles of other sources; what is nearer to the source itself stays."""
+    back = np.linalg.inv(matrix)
+    pixels = np.stack([stamp.x - place[0], stamp.y - place[1]], axis=-1) @ back.T
+    own = np.hypot(pixels[..., 0], pixels[..., 1])
+    exposure = stamp.exposure.copy()
+    for other, radius in zip(away, radii, strict=True):
+        distance = np.hypot(pixels[..., 0] - other[0], pixels[..., 1] - other[1])
+        exposure[(distance <= radius) & (distance < own)] = 0.0
+    if not (exposure > 0).any():
+        raise InputError(f"{stamp.name}: expected some exposure that other sources' circles leave, found none")
+    return replace(stamp, counts=np.where(exposure > 0, stamp.counts, 0), exposure=exposure)

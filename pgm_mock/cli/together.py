@@ -1,0 +1,127 @@
+"""`pgm-mock fit` of several images of one sky."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import file_names, output_folder, replacing
+from ..images import Images
+from ..regions import Region, read_regions
+from ..results import values
+from ..skystamps import SkyStamps
+from .common import progress, report, save_figure
+from .place import has_position, position
+
+if TYPE_CHECKING:
+    import xarray
+
+    from ..catalogue.sources import Source, Sources
+
+
+def run_together(options: Namespace, images: Images) -> int:
+    """Fit each source in all images together, and write posterior and picture for each."""
+    from tqdm import tqdm
+
+    if options.priors or options.components:
+        raise InputError("--priors, --component: expected one image, found several")
+    field = images[0].observation
+    if options.regions is None:
+        x, y = position(options, field)
+        regions = [Region(f"x{x:g}_y{y:g}", x, y, float("nan"))]
+    elif has_position(options):
+        raise InputError("expected either a position or --regions FILE, found both")
+    else:
+        regions = read_regions(options.regions, field)
+    folder = output_folder(options.out)
+    progress(f"{len(images)} images: {', '.join(images.names)}")
+    progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
+    lines: list[str] = []
+    told: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    quiet = len(regions) == 1 or not sys.stderr.isatty()
+    names = file_names(region.name for region in regions)
+    sources = _sources(options, images, regions)
+    for source, name in zip(tqdm(sources, unit="source", disable=quiet), names, strict=True):
+        try:
+            line, numbers = _fit(options, source, folder, name)
+        except InputError as error:
+            if len(regions) == 1:
+                raise
+            failed[source.name] = str(error)
+            progress(f"source {source.name}: {error}")
+            continue
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"{len(lines)} of {len(regions)} sources are in {folder}") from stop
+        lines.append(line)
+        told.append(numbers | {"region": source.name})
+    if failed:
+        progress(f"{len(failed)} of {len(regions)} sources could not be fitted")
+    report(options, lines, {"out": options.out, "sources": told, "failed": failed})
+    return 2 if failed else 0
+
+
+def _sources(options: Namespace, images: Images, regions: list[Region]) -> "Sources":
+    """Cut the stamps of all images when they are asked for."""
+    from ..catalogue import Field
+    from ..catalogue.sources import Settings, sources_of
+
+    settings = Settings(
+        options.psf,
+        options.neighbours,
+        gradient=False,
+        half_size=options.half_size,
+        psf_sampling=options.psf_sampling,
+        offset=options.offset,
+    )
+    return sources_of([Field.of_images(images, regions)], settings)
+
+
+def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """Fit one source, write what was found, and return it in one line and as numbers."""
+    from ..inference import fit
+    from ..plot import plot_images
+
+    if source.together is None:
+        raise InputError(source.reason)
+    together = source.together
+    posterior = fit(together.stamps, together.priors, method=options.method, seed=options.seed)
+    with replacing(folder / f"{name}.nc") as temporary:
+        posterior.to_netcdf(temporary, engine="h5netcdf")
+    save_figure(plot_images(together.stamps, posterior), folder / f"{name}_images.png")
+    return _line(source.name, together.stamps, posterior), _numbers(together.stamps, posterior)
+
+
+def _numbers(stamps: SkyStamps, posterior: "xarray.DataTree") -> dict[str, Any]:
+    """Medians and 68 % intervals of the place and of each image's flux, and the attributes that are numbers."""
+    attrs = {str(key): value for key, value in posterior.attrs.items()}
+    found: dict[str, Any] = {axis: float(np.median(values(posterior, "posterior", axis))) for axis in ("ra", "dec")}
+    fluxes = values(posterior, "posterior", "flux").reshape(-1, len(stamps))
+    quantiles = np.quantile(fluxes, (0.16, 0.5, 0.84), axis=0).T
+    found["fluxes"] = {name: each.tolist() for name, each in zip(stamps.names, quantiles, strict=True)}
+    limits = {key: value for key, value in attrs.items() if key.startswith("flux_ul95")}
+    names = ("ln_bayes_factor", "ln_bayes_variable", "khat", "ess")
+    found |= limits | {name: attrs[name] for name in names if name in attrs}
+    return found | {"problems": attrs["problems"], "left_out": list(stamps.left_out)}
+
+
+def _line(name: str, stamps: SkyStamps, posterior: "xarray.DataTree") -> str:
+    """Say the place and each image's flux, or its limit where there may be none, in one line."""
+    numbers, unit = _numbers(stamps, posterior), stamps.images[0].observation.flux_unit
+    spreads = [float(np.std(values(posterior, "posterior", axis))) for axis in ("east", "north")]
+    sd = float(np.hypot(spreads[0], spreads[1]))
+    words = []
+    for image, (low, middle, high) in numbers["fluxes"].items():
+        limit = numbers.get(f"flux_ul95_{image}")
+        faint = limit is not None and high - low > middle
+        said = f"< {limit:.3g}" if faint else f"{middle:.3g} -{middle - low:.2g} +{high - middle:.2g}"
+        words.append(f"{image} {said}")
+    place = f"RA {numbers['ra']:.6f} Dec {numbers['dec']:+.6f} ({sd:.2g}″)"
+    bayes = f"ln Bayes {numbers['ln_bayes_factor']:.1f}; " if "ln_bayes_factor" in numbers else ""
+    blind = f"; not seen by {', '.join(stamps.left_out)}" if stamps.left_out else ""
+    doubt = f"; WARNING: {numbers['problems']}" if numbers["problems"] else ""
+    method = posterior.attrs["tried"].split("; ")[-1]
+    return f"{name}: {place}: {', '.join(words)} {unit}; {bayes}{method}{blind}{doubt}"
