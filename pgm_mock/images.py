@@ -28,8 +28,8 @@ class Images(Sequence[SkyImage]):
         images: at least one; their names are unlike.
 
     Raises:
-        InputError: no image, one without celestial coordinates, a name that stands twice, or images of which one
-            overlaps no other.
+        InputError: no image, one without celestial coordinates, a name or an image that stands twice, or images of
+            which one overlaps no other.
     """
 
     images: tuple[SkyImage, ...]
@@ -46,6 +46,7 @@ class Images(Sequence[SkyImage]):
             if image.name.upper() in seen:
                 raise InputError(f"images: expected unlike names, found {image.name} twice: name=FILE gives one")
             seen.add(image.name.upper())
+        self._check_unlike()
         self._check_overlap()
 
     def __getitem__(self, index: Any) -> Any:
@@ -63,19 +64,26 @@ class Images(Sequence[SkyImage]):
         return [image.name for image in self.images]
 
     @classmethod
-    def of(cls, observations: Iterable[Observation], names: Iterable[str] = ()) -> Self:
-        """Take observations; names, cameras, bands and epochs that are not given come from their headers.
+    def of(
+        cls,
+        observations: Iterable[Observation],
+        names: Iterable[str] = (),
+        bands: Iterable[tuple[float, float] | None] = (),
+    ) -> Self:
+        """Take observations; names, cameras, bands [keV] and epochs that are not given come from their headers.
 
         Two images that would be called alike get their epoch, or a number, behind their name.
         """
-        given = list(names)
+        given, ranges = list(names), list(bands)
         found = []
         for number, observation in enumerate(observations):
             camera, band = camera_and_band(observation.header)
+            band = ranges[number] if number < len(ranges) and ranges[number] else band
             epoch = str((observation.header or {}).get("DATE-OBS", ""))[:19]
             name = given[number] if number < len(given) and given[number] else _name(camera, band, number)
             found.append(SkyImage(observation, name, camera, band, printable(epoch)))
-        return cls(tuple(_unlike(found)))
+        own = set(given) - {""}
+        return cls(tuple(_unlike(found, own)))
 
     @classmethod
     def read(
@@ -99,18 +107,15 @@ class Images(Sequence[SkyImage]):
         for name, files in (("exposure maps", exposures), ("background maps", background_maps or images)):
             if len(files) != len(images):
                 raise InputError(f"images: expected as many {name}, {len(images)}, found {len(files)}")
-        observations, names = [], []
+        observations, names, bands = [], [], []
         for number, (image, exposure) in enumerate(zip(images, exposures, strict=True)):
             name, path = _split_name(os.fspath(image))
             behind = background_maps[number] if background_maps else None
             found = Observation.read(path, exposure, background_map=behind, **options)
-            camera, band = camera_and_band(found.header)
-            names.append(name or _name(camera, band or _band_of_file(path), number))
+            names.append(name)
+            bands.append(camera_and_band(found.header)[1] or _band_of_file(path))
             observations.append(found)
-        together = cls.of(observations, names)
-        bands = [_band_of_file(_split_name(os.fspath(image))[1]) for image in images]
-        each = [replace(one, band=one.band or band) for one, band in zip(together.images, bands, strict=True)]
-        return cls(tuple(each))
+        return cls.of(observations, names, bands)
 
     def sky(self, ra: float, dec: float) -> "SkyCoord":
         """Return a place on the sky.
@@ -154,6 +159,14 @@ class Images(Sequence[SkyImage]):
         left_out = tuple(image.name for image in self.images if image.name not in {one.name for one in seen})
         return SkyStamps(tuple(seen), name, float(ra), float(dec), np.array(places), np.array(matrices), left_out)
 
+    def _check_unlike(self) -> None:
+        """Raise InputError where an image stands twice: it would count as two."""
+        for number, image in enumerate(self.images):
+            counts = image.observation.counts
+            for other in self.images[:number]:
+                if counts.any() and np.array_equal(counts, other.observation.counts):
+                    raise InputError(f"{image.name}: expected another image than {other.name}, found the same counts")
+
     def _check_overlap(self) -> None:
         """Raise InputError where the middle of an image's exposure lies in no other image, nor theirs in it."""
         if len(self.images) < 2:
@@ -188,7 +201,9 @@ def split_images(text: str, folder: Path = Path()) -> list[str]:
     """
     if "," not in text or (folder / text).exists():
         return [_in_folder(text, folder)]
-    return [_in_folder(word, folder) for word in text.split(",") if word]
+    if not all(text.split(",")):
+        raise InputError(f"images: expected files with a comma between them, found {shown(text)}")
+    return [_in_folder(word, folder) for word in text.split(",")]
 
 
 def _in_folder(word: str, folder: Path) -> str:
@@ -199,9 +214,7 @@ def _in_folder(word: str, folder: Path) -> str:
 def _split_name(text: str) -> tuple[str, str]:
     """Split `name=file`; a file that is called so is taken as it is."""
     name, equals, path = text.partition("=")
-    if not equals or Path(text).exists() or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-        return "", text
-    return name, path
+    return (name, path) if equals and name and not Path(text).exists() else ("", text)
 
 
 def _band_of_file(path: str) -> tuple[float, float] | None:
@@ -220,13 +233,13 @@ def _name(camera: str, band: tuple[float, float] | None, number: int) -> str:
     return name if camera and name[0].isalpha() else f"image{number + 1}"
 
 
-def _unlike(images: list[SkyImage]) -> Iterator[SkyImage]:
-    """Put the day, or a number, behind names that stand twice."""
+def _unlike(images: list[SkyImage], given: set[str]) -> Iterator[SkyImage]:
+    """Put the day, or a number, behind names that stand twice and were not given."""
     names = [image.name for image in images]
     twice = {name for name in names if names.count(name) > 1}
     days = [f"{image.name}_{re.sub('[^0-9]', '', image.epoch[:10])}" for image in images]
     for number, image in enumerate(images):
-        if image.name not in twice:
+        if image.name not in twice or image.name in given:
             yield image
         elif image.epoch and days.count(days[number]) == 1:
             yield replace(image, name=days[number])

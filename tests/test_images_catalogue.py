@@ -83,6 +83,10 @@ def test_each_image_has_its_rate_each_camera_its_hardness(made):
             assert table[f"RATE_UL95_{name}"][row].value > found
     total = table["RATE_500_2000"].value
     np.testing.assert_allclose(total[:2], [0.09, 0.03], rtol=0.3)
+    assert np.isnan(total[2])  # not of all cameras
+    assert table["RATE_UL95_500_2000"][2] > table["RATE_EPN_500_2000"][2]
+    assert table["N_IMAGES"].dtype.kind == "i"
+    assert (np.abs(table["DEC_ASKED"].value - table["DEC"].value) < 1e-3).all()
     assert table["HR_EPN"][1] < table["HR_EPN"][0] < table["HR_EPN"][2]
     assert "HR_EMOS1" not in table.colnames
     places = np.stack([table["X_IMA"].value, table["Y_IMA"].value], axis=1)
@@ -112,6 +116,24 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(made, files, tmp_pat
     assert main(command) == 0
     assert {path.name: path.read_bytes() for path in made.glob("catalog.*")} == whole
     assert main([*command, "--offset", "1"]) == 2
+
+
+def test_what_is_wrong_is_said_before_anything_is_written(files, tmp_path, capsys):
+    place = ["--x", "30", "--y", "30", "--out", str(tmp_path / "out")]
+    one = [str(files / f"EPN_500_2000{end}.fits") for end in ("", "_exp")]
+    for command, said in (
+        (["fit", *words(files), *place, "--offset", "-1"], "offset: expected a standard deviation of 0 to 60 arcsec"),
+        (["fit", *words(files), *place, "--psf", "kng"], "expected auto, gaussian, king, moffat or a FITS file, found"),
+        (["fit", *one, *place, "--offset", "1"], "--offset: expected several images, with commas between them"),
+        (
+            ["fit", f"pn-soft={one[0]},b={one[0]}", ",".join(one[1:] * 2), *place],
+            "letters, digits and _, found 'pn-soft'",
+        ),
+        (["fit", f"{one[0]},{one[0]}", ",".join(one[1:] * 2), *place], "expected another image than EPN_500_2000_1"),
+    ):
+        assert main(command) == 2, command
+        assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_survey_names_several_images_with_commas(files):

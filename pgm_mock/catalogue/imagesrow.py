@@ -42,7 +42,7 @@ def measured_together(
         nothing = _mosaic(together, {})
         return Measured(row | {"FLAG": NO_FIT, "MEANING": str(error), "METHOD": "none"}, {}, nothing)
     drawn = {name: values.reshape(-1, *values.shape[2:]) for name, values in found.draws.items()}
-    row |= _place(together, drawn) | _rates(found, drawn) | _hardness(found, drawn) | _quality(found)
+    row |= _place(together, drawn) | _rates(together, found, drawn) | _hardness(found, drawn) | _quality(found)
     per_image = ImagesPosterior.of_each(found.stamps, found.priors.each, found.draws)
     checks: dict[str, Check] = {}
     if num_replicates:
@@ -87,11 +87,11 @@ def measured_together(
 def columns_of_images(images: Images) -> list[Column]:
     """Return the columns of each image, of each band, and of the hardness ratios."""
     flux, found = "phot.flux;em.X-ray", []
-    for label, called in [(image.name, image.name) for image in images] + [
-        (label, f"all cameras in {_in_words(label)}") for label in _several(images)
-    ]:
+    several = {label: f"all cameras in {_in_words(label)}" for label in _several(images)}
+    for label, called in ({image.name: image.name for image in images} | several).items():
         found += with_errors(f"FLUX_{label}", "flux", f"posterior median: FLUX in {called}", flux)
-        limit = f"95 % upper limit of a source at the position asked for in {called}, flat prior on FLUX >= 0"
+        limit = f"95 % upper limit of a source at the position asked for in {called}"
+        limit += ", of those that see it" if label in several else ", flat prior on FLUX >= 0"
         found.append(Column(f"FLUX_UL95_{label}", "flux", limit, f"{flux};stat.max"))
     for name, meaning in _ratios(images).items():
         found += with_errors(name, "", f"posterior median: {meaning}", "phot.color;em.X-ray")
@@ -101,7 +101,9 @@ def columns_of_images(images: Images) -> list[Column]:
         )
     return [
         *found,
-        Column("N_IMAGES", "", "number of images that see the place", "meta.number"),
+        Column("N_IMAGES", "", "number of images that see the place", "meta.number", int),
+        Column("RA_ASKED", "deg", "right ascension (ICRS) that was asked for", "pos.eq.ra"),
+        Column("DEC_ASKED", "deg", "declination (ICRS) that was asked for", "pos.eq.dec"),
         Column(
             "LN_BAYES_VARIABLE",
             "",
@@ -177,29 +179,24 @@ def _place(together: Together, drawn: Mapping[str, np.ndarray]) -> dict[str, flo
     return found | interval("X_IMA", pixels[:, 0]) | interval("Y_IMA", pixels[:, 1])
 
 
-def _rates(found: ImagesPosterior, drawn: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _rates(together: Together, found: ImagesPosterior, drawn: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Say FLUX, BKG and FLUX_UL95 of each image, and FLUX and its limit of each band that several cameras have."""
-    row: dict[str, float] = {"N_IMAGES": float(len(found.stamps))}
+    row: dict[str, float] = {"N_IMAGES": len(found.stamps), "RA_ASKED": found.stamps.ra, "DEC_ASKED": found.stamps.dec}
     for number, name in enumerate(found.stamps.names):
         row |= interval(f"FLUX_{name}", drawn["flux"][:, number]) | interval(
             f"BKG_{name}", drawn["background"][:, number]
         )
-    for label, group in bands_of(found.stamps).items():
-        row |= interval(f"FLUX_{label}", drawn["flux"][:, group].sum(axis=1))
-    return (
-        row
-        | {key.upper(): value for key, value in found.numbers.items() if key.startswith("flux_ul95")}
-        | {
-            f"FLUX_UL95_{name}": found.numbers[f"flux_ul95_{name}"]
-            for name in [*found.stamps.names, *bands_of(found.stamps)]
-            if f"flux_ul95_{name}" in found.numbers
-        }
-    )
+    for label, group in bands_of(found.stamps.images).items():
+        if set(together.bands[label]) <= set(found.stamps.names):  # a sum of some cameras is not what the column says
+            row |= interval(f"FLUX_{label}", drawn["flux"][:, group].sum(axis=1))
+    labels = [*found.stamps.names, *bands_of(found.stamps.images)]
+    limits = {name: found.numbers.get(f"flux_ul95_{name}") for name in labels}
+    return row | {f"FLUX_UL95_{name}": limit for name, limit in limits.items() if limit is not None}
 
 
 def _hardness(found: ImagesPosterior, drawn: Mapping[str, np.ndarray]) -> dict[str, float]:
     row: dict[str, float] = {}
-    bands = bands_of(found.stamps)
+    bands = bands_of(found.stamps.images)
     for camera, pairs in _pairs(found.stamps.images).items():
         for number, pair in enumerate(pairs, 1):
             sides = []

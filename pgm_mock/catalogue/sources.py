@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from ..errors import InputError, shown
-from ..inference.together.priors import OFFSET
+from ..inference.together.priors import MOST_OFFSET, OFFSET
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, choose_psf
@@ -60,6 +60,10 @@ class Settings:
                 raise InputError(f"{name}: expected {', '.join(choices)}, found {getattr(self, name)!r}")
         if wrong := [one for one in self.components if not isinstance(one, Component)]:
             raise InputError(f"components: expected such as Beta(), found {shown(wrong[0])}")
+        if not 0 <= self.offset <= MOST_OFFSET:
+            raise InputError(
+                f"offset: expected a standard deviation of 0 to {MOST_OFFSET:g} arcsec, found {self.offset}"
+            )
         if self.half_size < 2:
             raise InputError(f"half_size: expected at least 2 pixels, found {self.half_size}")
 
@@ -209,6 +213,10 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
 
 def _of_images(name: str, field: Field, region: Region, settings: Settings) -> Source:
     """Cut stamps of all images about a region of the first one; other sources are masked, or ignored."""
+    first = field.observation
+    choose_psf(
+        settings.psf, first.header, first.wcs, *first.centre, settings.psf_sampling
+    )  # a name that is none is told
     try:
         others = [one for one in field.regions if one is not region] if settings.neighbours != "ignore" else []
         radii = [max(_circle(one), _LEAST_RADIUS) for one in others]

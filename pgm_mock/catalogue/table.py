@@ -146,7 +146,13 @@ COLUMNS = [
         "from the place asked for to that of the field's nearest other source, without sky coordinates",
         "pos.distance",
     ),
-    Column("METHOD", "", "what gave the posterior: importance, nuts, or none", "meta.code", str),
+    Column(
+        "METHOD",
+        "",
+        "what gave the posterior: importance, collapse (of several images), nuts, or none",
+        "meta.code",
+        str,
+    ),
     Column("KHAT", "", "shape of the importance weights' tail; up to 0.7 they can be trusted", "stat.fit.goodness"),
     Column("ESS", "", "effective sample size of the importance weights", "meta.number"),
     Column("R_HAT", "", "disagreement of the chains of NUTS; below 1.01 they agree", "stat.fit.goodness"),
@@ -162,6 +168,8 @@ COLUMNS = [
     Column("X_ASKED", "pix", "column that was asked for", "pos.cartesian.x"),
     Column("Y_ASKED", "pix", "row that was asked for", "pos.cartesian.y"),
 ]
+_OF_ONE_IMAGE = ("X_IMA", "Y_IMA", "X_ASKED", "Y_ASKED", "EXP", "MASKFRAC", "OFFAX", "DIST_NN")
+"""Columns that are about pixels, or about one camera."""
 _MAY_BE_EMPTY = ("X_ASKED", "Y_ASKED", "ID", "MEANING", "METHOD", "FLAG")
 
 
@@ -196,6 +204,8 @@ def make_table(
         if not known and column.name not in _MAY_BE_EMPTY:
             continue
         name, meaning, ucd = column.name, column.meaning, column.ucd
+        if more and name.removesuffix("_LOWERR").removesuffix("_UPERR") in _OF_ONE_IMAGE:
+            meaning += "; in the first of the images" + (" that see it" if name in ("EXP", "MASKFRAC") else "")
         if rates and "FLUX" in name:
             name, meaning, ucd = (
                 name.replace("FLUX", "RATE"),

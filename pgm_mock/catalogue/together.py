@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..inference.together.priors import ImagesPriors
+from ..inference.together import ImagesPriors, bands_of
 from ..observation import Observation
 from ..skystamps import SkyStamps
 
@@ -28,6 +28,7 @@ class Together(NamedTuple):
         priors: of them.
         names: of all images of the field.
         shapes: of the stamps of all images, by name.
+        bands: names of the images in each band, of the first epoch of each camera.
         first: where the place is in the field's first image (2,) [pixels], and
         matrix: from arcsec east and north to its pixels, (2, 2).
         radius: of the region [arcsec], or NaN.
@@ -37,6 +38,7 @@ class Together(NamedTuple):
     priors: ImagesPriors
     names: tuple[str, ...]
     shapes: dict[str, tuple[int, int]]
+    bands: dict[str, list[str]]
     first: np.ndarray
     matrix: np.ndarray
     radius: float
@@ -93,8 +95,9 @@ class Together(NamedTuple):
             for image, found in zip(stamps.images, masked, strict=True)
         )
         shapes = {image.name: (2 * image.half_size(settings.half_size, images[0]) + 1,) * 2 for image in images}
+        bands = {label: [images.names[number] for number in group] for label, group in bands_of(images).items()}
         first = np.array([region.x, region.y])
-        return cls(replace(stamps, images=seen), priors, tuple(images.names), shapes, first, matrix, radius)
+        return cls(replace(stamps, images=seen), priors, tuple(images.names), shapes, bands, first, matrix, radius)
 
 
 def _masked(

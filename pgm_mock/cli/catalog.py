@@ -9,7 +9,17 @@ import numpy as np
 
 from ..errors import InputError
 from ..regions import read_regions
-from .common import progress, read_components, read_images, read_observation, report, say_psf, start_jax, use_files_only
+from .common import (
+    offset_of,
+    progress,
+    read_components,
+    read_images,
+    read_observation,
+    report,
+    say_psf,
+    start_jax,
+    use_files_only,
+)
 
 if TYPE_CHECKING:
     from ..catalogue import Field
@@ -24,7 +34,8 @@ def run(options: Namespace) -> int:
 
     fields = _fields(options)
     first = fields[0]
-    say_psf(options, first.observation)
+    if first.images is None:
+        say_psf(options, first.observation)
     what = f"{len(first.regions)} sources" if len(fields) == 1 else f"the sources of {len(fields)} fields"
     progress(f"measuring {what}; the first ones compile the model")
     try:
@@ -38,7 +49,7 @@ def run(options: Namespace) -> int:
             gradient=not options.uniform,
             position=options.position,
             half_size=options.half_size,
-            offset=options.offset,
+            offset=offset_of(options),
             method=options.method,
             num_replicates=options.n,
             chunk_size=options.chunk,

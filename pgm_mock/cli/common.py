@@ -43,10 +43,24 @@ def read_images(options: Namespace) -> Images | None:
     """Read several images and their maps, where the command line names several with commas; None where it is one."""
     images, exposures = split_images(options.image), split_images(options.exposure)
     if len(images) < 2:
+        if options.offset is not None:
+            raise InputError("--offset: expected several images, with commas between them; found one")
         return None
     behind = [] if options.background_map is None else split_images(options.background_map)
     how = {"exposure_unit": options.exposure_unit, "min_exposure": options.min_exposure}
-    return Images.read(images, exposures, behind, **how)
+    found = Images.read(images, exposures, behind, **how)
+    for image in found:
+        say_psf(options, image.observation, image.name)
+    if options.neighbours == "fit" and options.regions is not None:
+        progress("other sources of the list are masked: several images do not fit them jointly")
+    return found
+
+
+def offset_of(options: Namespace) -> float:
+    """Return the standard deviation of the offsets of several images [arcsec]."""
+    from ..inference.together.priors import OFFSET
+
+    return OFFSET if options.offset is None else options.offset
 
 
 def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> tuple[PSF, str]:
@@ -54,10 +68,10 @@ def read_psf(options: Namespace, stamp: Observation, x: float, y: float) -> tupl
     return choose_and_say(options.psf, stamp.header, stamp.wcs, x, y, options.psf_sampling)
 
 
-def say_psf(options: Namespace, field: Observation) -> None:
+def say_psf(options: Namespace, field: Observation, name: str = "") -> None:
     """Say on stderr which PSF a whole image has, as it is in its middle."""
     line = read_psf(options, field, *field.centre)[1]
-    progress(line.replace("PSF: ", "PSF in the middle of the image: ", 1))
+    progress(line.replace("PSF: ", f"PSF in the middle of {name or 'the image'}: ", 1))
 
 
 def read_priors(options: Namespace, stamp: Observation, x: float, y: float) -> tuple[Priors, str]:

@@ -91,7 +91,7 @@ def add_maps(parser: argparse.ArgumentParser) -> None:
 def add_offset(parser: argparse.ArgumentParser) -> None:
     """Add --offset."""
     apart = "of several images: standard deviation of each one's astrometric offset; 0 where they are aligned (1.5)"
-    parser.add_argument("--offset", type=float, default=1.5, metavar="ARCSEC", help=apart)
+    parser.add_argument("--offset", type=float, metavar="ARCSEC", help=apart)
 
 
 def add_half_size(parser: argparse.ArgumentParser, what: str) -> None:
@@ -101,7 +101,7 @@ def add_half_size(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_neighbours(parser: argparse.ArgumentParser, what: str) -> None:
     """Add --neighbours."""
-    others = f"{what}: fit them jointly, mask their circles, or ignore them (fit)"
+    others = f"{what}: fit them jointly, mask their circles, or ignore them (fit; of several images mask)"
     parser.add_argument("--neighbours", default="fit", choices=["fit", "mask", "ignore"], help=others)
 
 

@@ -13,7 +13,7 @@ from ..images import Images
 from ..regions import Region, read_regions
 from ..results import values
 from ..skystamps import SkyStamps
-from .common import progress, report, save_figure
+from .common import offset_of, progress, report, save_figure
 from .place import has_position, position
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def run_together(options: Namespace, images: Images) -> int:
         raise InputError("expected either a position or --regions FILE, found both")
     else:
         regions = read_regions(options.regions, field)
+    sources = _sources(options, images, regions)
+    if len(regions) == 1 and sources[0].together is None:
+        raise InputError(sources[0].reason)
     folder = output_folder(options.out)
     progress(f"{len(images)} images: {', '.join(images.names)}")
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
@@ -44,7 +47,6 @@ def run_together(options: Namespace, images: Images) -> int:
     failed: dict[str, str] = {}
     quiet = len(regions) == 1 or not sys.stderr.isatty()
     names = file_names(region.name for region in regions)
-    sources = _sources(options, images, regions)
     for source, name in zip(tqdm(sources, unit="source", disable=quiet), names, strict=True):
         try:
             line, numbers = _fit(options, source, folder, name)
@@ -75,7 +77,7 @@ def _sources(options: Namespace, images: Images, regions: list[Region]) -> "Sour
         gradient=False,
         half_size=options.half_size,
         psf_sampling=options.psf_sampling,
-        offset=options.offset,
+        offset=offset_of(options),
     )
     return sources_of([Field.of_images(images, regions)], settings)
 

@@ -1,11 +1,13 @@
 """The posterior of several images, by collapsing them, certified, or by NUTS where that cannot be trusted."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...errors import InputError
 from ...random import source_generator
 from ...sampler.weights import log_evidence, problems, resample, weigh
-from ...skystamps import SkyStamps
+from ...skystamps import SkyImage, SkyStamps
 from ..methods import Plan
 from .collapse import Collapsed, Collapsible, collapse, images_of
 from .limits import FluxLikelihood, ln_bayes_variable, sum_limit
@@ -63,7 +65,7 @@ def _collapsed(
     draws = {name: values[chosen].reshape(*shape, *values.shape[1:]) for name, values in every.items()}
     evidence = log_evidence(target, drawn.log_proposal, 1)
     numbers = {"khat": weights.khat, "ess": weights.ess, "log_evidence": evidence}
-    numbers |= _limits(stamps, images, evidence, generator)
+    numbers |= _limits(stamps, images, evidence)
     places = np.stack([draws[EAST], draws[NORTH]], axis=-1)[:, :, None]
     places = (places + np.stack([draws[OFFSET_EAST], draws[OFFSET_NORTH]], axis=-1)).reshape(-1, len(images), 2)
     if groups := epochs_of(stamps):
@@ -100,25 +102,23 @@ def _by_name(drawn: Collapsed, priors: ImagesPriors) -> dict[str, np.ndarray]:
     }
 
 
-def _limits(
-    stamps: SkyStamps, images: list[Collapsible], evidence: float, generator: np.random.Generator
-) -> dict[str, float]:
+def _limits(stamps: SkyStamps, images: list[Collapsible], evidence: float) -> dict[str, float]:
     """Bayes factor against no source, and upper limits of each image and of the cameras' sum in each band."""
     at_place = [FluxLikelihood.of(image, np.zeros(2)) for image in images]
     empty = sum(one.log_empty for one in at_place)
     numbers = {"ln_bayes_factor": evidence - empty}
     for image, one in zip(stamps.images, at_place, strict=True):
         numbers[f"flux_ul95_{image.name}"] = one.limit()
-    for label, group in bands_of(stamps).items():
-        numbers[f"flux_ul95_{label}"] = sum_limit([at_place[number] for number in group], generator)
+    for label, group in bands_of(stamps.images).items():
+        numbers[f"flux_ul95_{label}"] = sum_limit([at_place[number] for number in group])
     return numbers
 
 
-def bands_of(stamps: SkyStamps) -> dict[str, list[int]]:
+def bands_of(images: Sequence[SkyImage]) -> dict[str, list[int]]:
     """Group the images by band: by "500_2000", in eV, or "all" where none has one; the first epoch of each camera."""
     found: dict[str, list[int]] = {}
     seen = set()
-    for number, image in enumerate(stamps.images):
+    for number, image in enumerate(images):
         if (image.camera, image.band) in seen and image.camera:
             continue
         seen.add((image.camera, image.band))

@@ -109,8 +109,7 @@ class ImagesPosterior:
             groups["importance_samples"] = self.weighted
         groups["observed_data"] = {f"counts_{one.name}": one.observation.counts for one in self.stamps.images}
         groups["constant_data"] = {f"exposure_{one.name}": one.observation.exposure for one in self.stamps.images}
-        per_image = (OFFSET_EAST, OFFSET_NORTH, "flux", "background")
-        dimensions: dict[str, Any] = {name: [IMAGE] for name in per_image}
+        dimensions: dict[str, Any] = {name: [IMAGE] for name, values in self.draws.items() if values.ndim == 3}
         for one in self.stamps.images:
             dimensions |= {f"{kind}_{one.name}": [f"y_{one.name}", f"x_{one.name}"] for kind in ("counts", "exposure")}
         told: dict[str, Any] = {

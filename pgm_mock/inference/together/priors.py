@@ -17,6 +17,7 @@ from ...skystamps import SkyStamps
 
 OFFSET = 1.5
 """Standard deviation of an image's astrometric offset along each axis, where nothing else is said [arcsec]."""
+MOST_OFFSET = 60.0
 _POSITION_SD, _REACH, _LEAST_REACH = 2.0, 6.0, 3.0
 
 
@@ -49,8 +50,10 @@ class ImagesPriors:
         for name in ("spread", "reach"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"{name}: expected arcsec above 0, found {getattr(self, name)}")
-        if not (math.isfinite(self.offset) and 0 <= self.offset <= 60.0):
-            raise InputError(f"offset: expected a standard deviation of 0 to 60 arcsec, found {self.offset}")
+        if not 0 <= self.offset <= MOST_OFFSET:
+            raise InputError(
+                f"offset: expected a standard deviation of 0 to {MOST_OFFSET:g} arcsec, found {self.offset}"
+            )
 
     @classmethod
     def default(
