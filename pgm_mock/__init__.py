@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .planning import Plan, plan
     from .play import play_widget, play_window
     from .plot import compare_real_and_simulated
+    from .population import Population, fit_population
     from .predictive import compute_log_likelihood, sample_posterior_predictive
     from .priors import Priors
     from .psf import PSF, GaussianPSF, ImagePSF, KingPSF, MoffatPSF, elongated, epic_psf, register_psf, telescope_psf
@@ -91,6 +92,7 @@ _WHERE = {
     "Observation": "observation",
     "PSF": "psf",
     "Plan": "planning",
+    "Population": "population",
     "PriorCheck": "checks",
     "Priors": "priors",
     "Region": "regions",
@@ -112,6 +114,7 @@ _WHERE = {
     "expected_counts": "expected",
     "fit": "inference",
     "fit_many": "inference",
+    "fit_population": "population",
     "generate_mock_image": "mock",
     "grid_posterior": "inference",
     "hardness_ratio": "inference",
@@ -163,6 +166,7 @@ __all__ = [
     "Plan",
     "PointSource",
     "PointSources",
+    "Population",
     "PriorCheck",
     "Priors",
     "Products",
@@ -187,6 +191,7 @@ __all__ = [
     "expected_counts",
     "fit",
     "fit_many",
+    "fit_population",
     "generate_mock_image",
     "grid_posterior",
     "hardness_ratio",

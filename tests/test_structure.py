@@ -26,7 +26,7 @@ LEVELS = [
     {"model"},
     {"results"},
     {"mock", "inference", "fieldmock", "mockheader", "identity"},
-    {"calibration", "checks", "predictive", "detection", "planning"},
+    {"calibration", "checks", "predictive", "detection", "planning", "population"},
     {"summary", "graph", "plot", "play", "demo", "download"},
     {"catalogue", "course"},
     {"cli"},
