@@ -200,10 +200,7 @@ def _place_density(each: list[Lattice], priors: ImagesPriors) -> Tents:
         box = Box(np.full(2, -priors.reach), np.full(2, priors.reach))
 
     def over(box: Box) -> Lattice:
-        nodes = box.nodes(_FINE)
-        total = priors.log_position(nodes)
-        for lattice in each:
-            total = total + _convolved(lattice, nodes.reshape(-1, 2), priors.offset).reshape(total.shape)
+        total = priors.log_position(box.nodes(_FINE)) + sum(_convolved(one, box, priors.offset) for one in each)
         return Lattice(box, np.maximum(total, np.max(total) - 1e4))
 
     found = over(box)
@@ -215,28 +212,35 @@ def _place_density(each: list[Lattice], priors: ImagesPriors) -> Tents:
     return Tents.of(found.box.low[None], found.step, found.log_values[None])
 
 
-def _convolved(lattice: Lattice, places: Float[np.ndarray, "m 2"], offset: float) -> Float[np.ndarray, " m"]:
-    """Ln of an image's evidence for a source at places, its offset integrated over."""
+def _convolved(lattice: Lattice, box: Box, offset: float) -> Float[np.ndarray, "n n"]:
+    """Ln of an image's evidence for a source at the nodes of a box, its offset integrated over."""
     if offset == 0.0:
-        return lattice.at(places)
+        return lattice.at(box.nodes(_FINE))
     if _is_fine(lattice, offset):
-        nodes = lattice.box.nodes(len(lattice.log_values)).reshape(-1, 2)
-        logs = lattice.log_values.reshape(-1) + _log_offset(nodes - places[:, None], offset)
-        return np.logaddexp.reduce(logs, axis=1) + np.log(lattice.step).sum()
+        highest = float(lattice.log_values.max())
+        along, up = (np.exp(each) for each in _log_offsets(lattice, box.axes(_FINE), offset))
+        found = up @ np.exp(lattice.log_values - highest) @ along.T * lattice.step.prod()
+        return highest + np.log(np.maximum(found, 1e-300))
     away = _steps_about(offset)
-    logs = lattice.at(places[:, None, None] + away) + _log_offset(away, offset)
-    return np.logaddexp.reduce(logs.reshape(len(places), -1), axis=1) + 2.0 * math.log(_NEAR_STEP * offset)
+    logs = lattice.at(box.nodes(_FINE)[:, :, None, None] + away) + _log_offset(away, offset)
+    return np.logaddexp.reduce(logs.reshape(_FINE, _FINE, -1), axis=2) + 2.0 * math.log(_NEAR_STEP * offset)
 
 
 def _about(lattice: Lattice, places: Float[np.ndarray, "n 2"], offset: float) -> Tents:
     """Return, for each shared place, the density of an image's own place."""
     if _is_fine(lattice, offset):
-        nodes = lattice.box.nodes(len(lattice.log_values))
-        logs = lattice.log_values + _log_offset(nodes - places[:, None, None], offset)
-        return Tents.of(lattice.box.low[None], lattice.step, logs)
+        along, up = _log_offsets(lattice, list(places.T), offset)
+        return Tents.of(lattice.box.low[None], lattice.step, lattice.log_values + along[:, None, :] + up[:, :, None])
     away = _steps_about(offset)
     logs = lattice.at(places[:, None, None] + away) + _log_offset(away, offset)
     return Tents.of(places + away[0, 0], np.full(2, _NEAR_STEP * offset), logs)
+
+
+def _log_offsets(lattice: Lattice, places: list[Float[np.ndarray, " n"]], offset: float) -> list[np.ndarray]:
+    """Ln of the offsets' prior from each place to each node, for east and for north, shape (n, nodes)."""
+    norm = math.log(offset * math.sqrt(2.0 * math.pi))
+    nodes = lattice.box.axes(len(lattice.log_values))
+    return [-0.5 * ((at[:, None] - own) / offset) ** 2 - norm for at, own in zip(places, nodes, strict=True)]
 
 
 def _is_fine(lattice: Lattice, offset: float) -> bool:

@@ -27,8 +27,11 @@ class Box(NamedTuple):
 
     def nodes(self, number: int) -> Float[np.ndarray, "n n 2"]:
         """Return the nodes of a lattice over it: rows are north, columns east."""
-        east, north = (np.linspace(self.low[axis], self.high[axis], number) for axis in (0, 1))
-        return np.stack(np.meshgrid(east, north), axis=-1)
+        return np.stack(np.meshgrid(*self.axes(number)), axis=-1)
+
+    def axes(self, number: int) -> list[Float[np.ndarray, " n"]]:
+        """Return where the nodes of such a lattice are, east and north."""
+        return [np.linspace(self.low[axis], self.high[axis], number) for axis in (0, 1)]
 
 
 class Lattice(NamedTuple):

@@ -58,7 +58,9 @@ def sample(
     r_hat = largest_r_hat({name: values for name, values in found.items() if values.dtype.kind == "f"})
     divergent = int(np.asarray(fields["diverging"]).sum())
     problems = []
-    if not r_hat < R_HAT_LIMIT:
+    if plan.num_chains < 2:
+        problems.append("one chain: whether it has converged cannot be told, expected at least 2")
+    elif not r_hat < R_HAT_LIMIT:
         problems.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {R_HAT_LIMIT})")
     if divergent:
         problems.append(f"{divergent} divergent transitions, expected none")
