@@ -67,12 +67,15 @@ _HOT_COUNTS, _HOT_SHARE = 100, 0.1
 """A pixel with so many counts whose eight neighbours have together less than this part of them is hot."""
 
 
-def without_hot_pixels(counts: np.ndarray, exposure: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
+def without_hot_pixels(
+    counts: np.ndarray, exposure: np.ndarray, label: str, origin: tuple[int, int] = (1, 1)
+) -> tuple[np.ndarray, np.ndarray]:
     """Take pixels that shine alone, which no PSF lets a source do, and warn of them.
 
     Args:
         counts, exposure: shape (ny, nx).
         label: what a warning calls the image.
+        origin: (x, y) of the first pixel.
 
     Returns:
         Counts and exposure, 0 there.
@@ -85,7 +88,7 @@ def without_hot_pixels(counts: np.ndarray, exposure: np.ndarray, label: str) -> 
     if not hot.any():
         return counts, exposure
     row, column = np.unravel_index(np.argmax(np.where(hot, counts, 0)), counts.shape)
-    place = f"pixel {column + 1}, {row + 1}"
+    place = f"pixel {column + origin[0]}, {row + origin[1]}"
     said = f"{place} has {counts[row, column]:,} counts, the eight about it {around[row, column]:.0f}"
     more = f", and {hot.sum() - 1} more pixels likewise" if hot.sum() > 1 else ""
     warnings.warn(f"{label}: {said}{more}: no PSF does that, left out", DataWarning, 3)

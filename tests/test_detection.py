@@ -21,6 +21,7 @@ from pgm_mock.detection.ratiomap import HALF, RatioMap
 from pgm_mock.power import detection_probability, flux_detected
 from pgm_mock.psf import GaussianPSF, KingPSF, SumOfGaussians, gaussians_of_king
 from pgm_mock.resources import resource
+from pgm_mock.slivers import without_hot_pixels
 
 SIZE, SKY, EXPOSURE = 120, 0.1, 1e4
 CORE, SLOPE = 1.2, 1.5
@@ -312,6 +313,8 @@ def test_a_hot_pixel_is_left_out():
     assert not len(detection.found.behind.extended)
     assert np.hypot(x - 90, y - 80).min() > 3
     assert np.hypot(x - 30, y - 40).min() < 1
+    with pytest.warns(pgm_mock.DataWarning, match="mock: pixel 190, 130 has 50,000"):  # of a stamp: the image's pixels
+        without_hot_pixels(counts, image.exposure, "mock", (101, 51))
 
 
 @pytest.mark.parametrize(

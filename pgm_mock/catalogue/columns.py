@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..psf import light_in_pixels
+from ..psf.telescopes import off_axis_angles
 from .fields import Field
 
 if TYPE_CHECKING:
-    from astropy.io import fits
-    from astropy.wcs import WCS
-
     from .sources import Source
 
 COLUMN_OF = {
@@ -55,23 +53,8 @@ def places_of(field: Field) -> list[Place]:
         flat = positions[known] if scale is None else positions[known] @ scale.T
         nearest[known] = KDTree(flat).query(flat, k=2)[0][:, 1]
     if known.any():
-        off_axis[known] = _off_axis(field.observation.header, wcs, *positions[known].T)
+        off_axis[known] = off_axis_angles(field.observation.header, wcs, *positions[known].T)
     return [Place(float(axis), float(near), scale) for axis, near in zip(off_axis, nearest, strict=True)]
-
-
-def _off_axis(header: "fits.Header | None", wcs: "WCS | None", x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the angles from the pointing direction, RA_PNT and DEC_PNT [arcmin]; NaN where the header has none."""
-    try:
-        pointing = [float(header[name]) for name in ("RA_PNT", "DEC_PNT")] if header is not None else []
-    except (KeyError, TypeError, ValueError):
-        pointing = []
-    if wcs is None or not pointing or not np.isfinite(pointing).all() or abs(pointing[1]) > 90:
-        return np.full(len(x), math.nan)
-    from astropy import units
-    from astropy.coordinates import SkyCoord
-
-    axis = SkyCoord(*pointing, unit="deg")
-    return np.asarray(wcs.celestial.pixel_to_world(x - 1, y - 1).icrs.separation(axis).to_value(units.arcmin))
 
 
 def surroundings(source: "Source", row: dict[str, Any]) -> dict[str, float]:

@@ -220,7 +220,7 @@ def _cleaned(observation: Observation) -> Observation:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         counts, exposure, taken = without_slivers(observation.counts, observation.exposure, _MIN_EXPOSURE, label)
-    counts, seen = without_hot_pixels(counts, exposure, label)
+    counts, seen = without_hot_pixels(counts, exposure, label, observation.origin)
     if not taken.pixels and seen is exposure:
         return observation
     return replace(observation, counts=counts, exposure=seen)

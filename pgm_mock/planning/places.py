@@ -10,7 +10,7 @@ from ..errors import DataWarning, InputError, did_you_mean, shown
 from ..fitsimage import pixel_degrees
 from ..observation import Observation
 from ..psf import PSF, KingPSF, choose_psf
-from ..psf.telescopes import TELESCOPES, Telescope
+from ..psf.telescopes import TELESCOPES, Telescope, pointing_of
 from .sky import sky_level
 
 _PHASE = 0.25
@@ -163,16 +163,10 @@ def pixel_side(observation: Observation) -> float:
 def off_axis_map(observation: Observation) -> np.ndarray | None:
     """Return the angle of each pixel from the header's pointing [arcmin], shape (ny, nx); None without a pointing."""
     header, wcs = observation.header, observation.wcs
-    for names in (("RA_PNT", "DEC_PNT"), ("RA_NOM", "DEC_NOM")):
-        pointing = [None if header is None else header.get(name) for name in names]
-        if wcs is not None and all(isinstance(value, int | float) for value in pointing):
-            from astropy.coordinates import SkyCoord
-
-            sky = wcs.celestial
-            axis = SkyCoord(*pointing, unit="deg", frame=sky.pixel_to_world(0, 0).frame)
-            x, y = sky.world_to_pixel(axis)
-            return pixel_side(observation) / 60.0 * np.hypot(observation.x - 1 - x, observation.y - 1 - y)
-    return None
+    axis = None if header is None or wcs is None else pointing_of(header, wcs)
+    if axis is None:
+        return None
+    return pixel_side(observation) / 60.0 * np.hypot(observation.x - axis[0], observation.y - axis[1])
 
 
 def _at(angles: np.ndarray | None, observation: Observation, x: float, y: float) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from jaxtyping import ArrayLike
 
 from ..fitsimage import pixel_degrees
 from .king import KingPSF, SumOfGaussians
@@ -178,7 +179,7 @@ def telescope_psf(header: "fits.Header | None", wcs: "WCS | None", x: float, y: 
     if row is None or header is None or wcs is None:
         return None
     energy, energy_source = (np.nan, "") if row.energy is None else _energy(header, row)
-    off_axis = _off_axis(header, wcs, x, y) if row.farthest else np.nan
+    off_axis = float(off_axis_angles(header, wcs, x, y)) if row.farthest else np.nan
     angle = min(off_axis, row.farthest) if np.isfinite(off_axis) else 0.0
     per_arcsec = 1.0 / (3600.0 * pixel_degrees(wcs))
     shape = row.shape(min(max(energy, row.energies[0]), row.energies[1]), angle)
@@ -261,21 +262,28 @@ def pointing_of(header: "fits.Header", wcs: "WCS") -> tuple[float, float] | None
     return float(x) + 1, float(y) + 1
 
 
-def _off_axis(header: "fits.Header", wcs: "WCS", x: float, y: float) -> float:
-    """Angle from the pointing direction [arcmin]; NaN where the header has none."""
-    axis = _pointing(header, wcs)
-    if axis is None:
-        return float("nan")
+def off_axis_angles(header: "fits.Header | None", wcs: "WCS | None", x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return the angles of places from the pointing direction [arcmin]; NaN where the header has none.
+
+    Args:
+        header: of the image: RA_PNT and DEC_PNT, or RA_NOM and DEC_NOM.
+        wcs: of the image.
+        x, y: the places, of one shape [FITS image pixels].
+    """
+    axis = None if header is None or wcs is None else _pointing(header, wcs)
+    if axis is None or wcs is None:
+        return np.full(np.shape(x), np.nan)
     from astropy import units
 
-    return float(wcs.celestial.pixel_to_world(x - 1, y - 1).separation(axis).to_value(units.arcmin))
+    places = wcs.celestial.pixel_to_world(np.asarray(x, float) - 1, np.asarray(y, float) - 1)
+    return np.asarray(places.separation(axis).to_value(units.arcmin))
 
 
 def _pointing(header: "fits.Header", wcs: "WCS") -> "SkyCoord | None":
     """The pointing direction, in the frame of the image where that has right ascensions, else in ICRS."""
     for names in (("RA_PNT", "DEC_PNT"), ("RA_NOM", "DEC_NOM")):
         pointing = [header.get(name) for name in names]
-        if all(isinstance(value, int | float) for value in pointing):
+        if all(isinstance(value, int | float) and np.isfinite(value) for value in pointing) and abs(pointing[1]) <= 90:
             from astropy.coordinates import SkyCoord
             from astropy.wcs.utils import wcs_to_celestial_frame
 
