@@ -76,10 +76,9 @@ class Population:
         """Say it in one line."""
         (low, middle, high), numbers = (np.quantile(each, (0.16, 0.5, 0.84)) for each in (self.slope, self.number))
         many = f"{numbers[1]:.3g} -{numbers[1] - numbers[0]:.2g} +{numbers[2] - numbers[1]:.2g}"
-        return (
-            f"{self.sources} sources: slope {middle:.2f} -{middle - low:.2f} +{high - middle:.2f}, "
-            f"{many} sources above {self.pivot:.3g} in {self.area:.4g}"
-        )
+        where = f" in an area of {self.area:.4g}" if np.isfinite(self.area) else ""
+        slope = f"slope {middle:.2f} -{middle - low:.2f} +{high - middle:.2f}"
+        return f"{self.sources} sources: {slope}, {many} sources above {self.pivot:.3g}{where}"
 
 
 def fit_population(
@@ -133,10 +132,15 @@ def fit_population(
     log_posterior = -len(draws) * np.log(expected)
     counting = []
     for own, log_prior in zip(draws, log_priors, strict=True):
-        kept = np.where(own > least, own, np.inf)
-        logs = np.log(alpha[:, None] / pivot) - (alpha[:, None] + 1.0) * np.log(kept / pivot) - log_prior
-        log_posterior += np.logaddexp.reduce(logs, axis=1) - np.log(len(own))
-        counting.append(np.exp(2 * np.logaddexp.reduce(logs, axis=1) - np.logaddexp.reduce(2 * logs, axis=1)))
+        kept = own > least
+        if not kept.any():
+            raise InputError(f"faintest: expected a flux below all sources, found {least:g} above a source's draws")
+        logs = -(alpha[:, None] + 1.0) * np.log(own[kept] / pivot) - log_prior[kept]
+        highest = logs.max(axis=1, keepdims=True)
+        terms = np.exp(logs - highest)
+        total = terms.sum(axis=1)
+        log_posterior += np.log(alpha / pivot) + highest[:, 0] + np.log(total) - np.log(len(own))
+        counting.append(total**2 / (terms**2).sum(axis=1))
     weight = np.exp(log_posterior - log_posterior.max())
     weight /= weight.sum()
     effective = float(min(weight @ each for each in counting))

@@ -93,6 +93,10 @@ def test_number_counts(tmp_path, monkeypatch):
     counted = np.interp(-said["least"], -said["measured"][said["steps"]], said["corrected"])
     assert counted == pytest.approx(above, rel=4 / np.sqrt(above * said["whole"]))
     assert (tmp_path / "number_counts.png").stat().st_size > 10_000
+    population = said["population"]
+    assert population.slope.mean() == pytest.approx(1.5, abs=3.5 * population.slope.std())
+    true = (said["flux"] > population.pivot).sum()
+    assert population.number.mean() == pytest.approx(true, abs=3.5 * population.number.std())
 
 
 @pytest.mark.slow

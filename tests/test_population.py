@@ -34,7 +34,7 @@ def field(seed: int, slope: float, number: int = 500) -> list:
     for own in counts[counts >= LEAST]:
         logs = stats.norm.logpdf(steps, np.log(2e-3), 2.0) + own * np.log(expected) - expected
         weight = np.cumsum(np.exp(logs - logs.max()))
-        found.append((np.exp(np.interp(rng.random(300), weight / weight[-1], steps)), PRIOR))
+        found.append((np.exp(np.interp(rng.random(200), weight / weight[-1], steps)), PRIOR))
     return found
 
 
@@ -82,6 +82,7 @@ def test_bad_input():
         (([], None), "expected at least one"),
         ((good, None, {"slopes": (2.0, 1.0)}), "slopes: expected two numbers above 0"),
         ((good, None, {"faintest": -1.0}), "faintest: expected a flux above 0"),
+        ((good, None, {"faintest": 1.0}), "faintest: expected a flux below all sources, found 1 above"),
     ):
         posteriors, selection, *options = arguments
         with pytest.raises(InputError, match=said):
