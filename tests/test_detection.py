@@ -234,10 +234,17 @@ def test_an_extended_source_is_modelled_not_listed(tmp_path):
     assert (np.hypot(x - 60, y - 58) < 15).sum() == 0
     assert np.hypot(x - 20, y - 100).min() < 1.5
     assert "modelled, not listed" in detection.line()
+    from astropy.table import QTable
+
     (tmp_path / "out").mkdir()
     write_detection(detection, tmp_path / "out")
     line = (tmp_path / "out" / "extended.reg").read_text().splitlines()[2]
     long, short = map(float, line.split("(")[1].split(")")[0].split(",")[2:4])
+    table = QTable.read(tmp_path / "out" / "extended.ecsv")
+    assert table["X_IMA"][0].value == pytest.approx(first.column + 1)
+    assert table["CTS"].value.sum() == pytest.approx(beta.sum(), rel=0.1)
+    assert table["SMAJ_HALF"][0].value == pytest.approx(long, rel=1e-3)  # in pixels, without coordinates
+    assert table["ID"][0] == "E1"
     assert np.sqrt(long * short) == pytest.approx(5.0 * np.sqrt(3.0), rel=0.2)  # a beta model with beta = 2/3
     assert detection.with_background_map().background_map.sum() == pytest.approx(beta.sum(), rel=0.1)
 

@@ -11,6 +11,7 @@ from ..fitsimage import pixel_degrees
 from ..mockheader import coordinates_of
 from ..tablefiles import write_table
 from .extended import Ellipse
+from .table import extended_table
 
 if TYPE_CHECKING:
     from .detect import Detection
@@ -22,10 +23,10 @@ _PLAIN, _IMAGE, _SKY, _EXTENDED = "sources.txt", "sources.reg", "sources_icrs.re
 def write_detection(detection: "Detection", folder: str | Path) -> list[Path]:
     """Write sources.ecsv, .fits, .txt and .reg, sources_icrs.reg, and the maps; return their paths.
 
-    sources.txt is what `--regions` and `read_regions` take: `x y radius` lines. extended.reg, where there is any
-    extended source, has the ellipses that hold half of each one's light. The maps are ratio.fits (ln likelihood ratio
-    of a point source on each pixel, against what lies behind), left.fits (the same against all that was found) and
-    behind.fits (the counts that lie behind).
+    sources.txt is what `--regions` and `read_regions` take: `x y radius` lines. Where there is any extended source,
+    extended.ecsv and .fits tabulate them, and extended.reg has the ellipses that hold half of each one's light. The
+    maps are ratio.fits (ln likelihood ratio of a point source on each pixel, against what lies behind), left.fits (the
+    same against all that was found) and behind.fits (the counts that lie behind).
 
     Args:
         detection: of `detect`.
@@ -36,6 +37,8 @@ def write_detection(detection: "Detection", folder: str | Path) -> list[Path]:
     """
     folder = output_folder(folder)
     paths = write_table(folder, "sources", detection.table)
+    if detection.found.behind.half_light(detection.found.fitted):
+        paths += write_table(folder, "extended", extended_table(detection))
     for name, lines in _lists(detection).items():
         with replacing(folder / name) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The table of a detection: a row for each point source."""
+"""The tables of a detection: a row for each point source, and one for each extended one."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,6 @@ _GAP = 0.7
 def make_table(detection: "Detection") -> "QTable":
     """Return ID, positions, fluxes, likelihood ratios and notes, with units and descriptions."""
     from astropy import units
-    from astropy.table import QTable
 
     observation, found = detection.observation, detection.found
     sources = found.sources
@@ -65,14 +64,58 @@ def make_table(detection: "Detection") -> "QTable":
     columns["PSF_WIDTH"] = np.array(width), units.pix, "instr.det.psf", "width of the PSF; fitted for bright sources"
     columns |= _shapes(detection)
     columns["NOTE"] = np.array(_notes(detection), "U200"), None, "meta.note", "what to doubt"
+    table = _tabulated(columns)
+    table.meta["LTHRESH"] = float(detection.threshold)
+    table.meta["NFALSE"] = detection.expected_false
+    table.meta["NMOCKS"] = detection.false_alarms.mocks
+    return table
+
+
+def extended_table(detection: "Detection") -> "QTable":
+    """Return a row for each extended source: centre, flux, and the ellipse that holds half of its light."""
+    from astropy import units
+
+    observation, found = detection.observation, detection.found
+    known = found.behind.half_light(found.fitted)
+    owners = [found.behind.extended.index(shape) for shape, _ in known]
+    x = np.array([shape.column + observation.origin[0] for shape, _ in known])
+    y = np.array([shape.row + observation.origin[1] for shape, _ in known])
+    flux_unit = units.Unit(observation.flux_unit)
+    rate = "RATE" if flux_unit.is_equivalent(units.ct / units.s) else "FLUX"
+    of_each = [found.behind.owner == owner for owner in owners]
+    fluxes = [found.fitted.amplitudes[own].sum() for own in of_each]
+    counts = [(found.fitted.amplitudes[own] * found.behind.images[own].sum(axis=(1, 2))).sum() for own in of_each]
+    names = np.array([f"E{number}" for number in range(1, len(known) + 1)], "U8")
+    columns: dict[str, tuple[Any, Any, str, str]] = {"ID": (names, None, "meta.id", "number")}
+    scale = 1.0
+    if observation.wcs is not None:
+        sky = observation.wcs.celestial.pixel_to_world(x - 1, y - 1).icrs
+        scale = 3600.0 * pixel_degrees(observation.wcs)
+        columns["RA"] = sky.ra.deg, units.deg, "pos.eq.ra;meta.main", "right ascension (ICRS) of the centre"
+        columns["DEC"] = sky.dec.deg, units.deg, "pos.eq.dec;meta.main", "declination (ICRS) of the centre"
+    columns["X_IMA"] = x, units.pix, "pos.cartesian.x", "FITS image column of the centre"
+    columns["Y_IMA"] = y, units.pix, "pos.cartesian.y", "FITS image row of the centre"
+    columns[rate] = np.array(fluxes), flux_unit, "phot.count", "flux of the sum of Gaussians that was fitted"
+    columns["CTS"] = np.array(counts), units.ct, "phot.count", "its counts on exposed pixels"
+    length = units.pix if observation.wcs is None else units.arcsec
+    ratio = np.array([shape.ratio for shape, _ in known])
+    half = scale * np.array([radius for _, radius in known]) / np.sqrt(ratio)
+    columns["SMAJ_HALF"] = half, length, "phys.angSize.smajAxis", "semi-major axis of the ellipse of half of its light"
+    columns["RATIO"] = ratio, None, "arith.ratio", "of the shorter axis to the longer one"
+    angle = np.rad2deg([shape.angle for shape, _ in known])
+    columns["ANGLE"] = angle, units.deg, "pos.posAng", "of the longer axis, from the columns towards the rows"
+    return _tabulated(columns)
+
+
+def _tabulated(columns: dict[str, tuple[Any, Any, str, str]]) -> "QTable":
+    """Make a table of values, units, UCDs and meanings by name."""
+    from astropy.table import QTable
+
     table = QTable()
     for name, (values, unit, ucd, meaning) in columns.items():
         table[name] = values if unit is None else np.asarray(values, float) * unit
         table[name].info.description = meaning
         table[name].info.meta = {"ucd": ucd}
-    table.meta["LTHRESH"] = float(detection.threshold)
-    table.meta["NFALSE"] = detection.expected_false
-    table.meta["NMOCKS"] = detection.false_alarms.mocks
     return table
 
 
