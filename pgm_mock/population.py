@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpyro.distributions as dist
 from jaxtyping import Float
 
 from .errors import DataWarning, InputError
@@ -26,7 +27,6 @@ from .random import checked_seed
 from .results import fitted_to, flat_draws
 
 if TYPE_CHECKING:
-    import numpyro.distributions as dist
     import xarray
 
 _SLOPES, _FLUXES, _BEYOND = 200, 2000, 1e4

@@ -9,16 +9,15 @@ from ..priors import Priors
 from ..skystamps import SkyStamps
 from .falsealarm import with_false_alarm
 from .methods import fit_one, make_plan
+from .together import ImagesPriors, fit_images
 
 if TYPE_CHECKING:
     import xarray
 
-    from .together import ImagesPriors
-
 
 def fit(
-    observation: "Observation | SkyStamps",
-    priors: "Priors | ImagesPriors",
+    observation: Observation | SkyStamps,
+    priors: Priors | ImagesPriors,
     *,
     method: str = "auto",
     num_draws: int = 9000,
@@ -60,8 +59,6 @@ def fit(
     """
     numbers = {"num_chains": num_chains, "num_warmup": num_warmup, "num_samples": num_samples}
     if isinstance(observation, SkyStamps) or not isinstance(priors, Priors):
-        from .together import ImagesPriors, fit_images
-
         if not (isinstance(observation, SkyStamps) and isinstance(priors, ImagesPriors)):
             raise InputError("fit: expected a stamp and Priors, or Images.stamps() and ImagesPriors; found one of each")
         return fit_images(

@@ -158,6 +158,7 @@ def table(results: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed, where several share the work")
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--store", type=Path, default=Path("images.jsonl"))
     options = parser.parse_args()
@@ -166,7 +167,7 @@ def main() -> None:
     kept = [json.loads(line) for line in options.store.read_text().splitlines()] if options.store.exists() else []
     known = {(one["number"], one["counts"], one["seed"]) for one in kept}
     with options.store.open("a") as stream:
-        for seed in range(options.n):
+        for seed in range(options.first, options.n):
             for case in options.cases.split(","):
                 number, counts = CASES[case]
                 if (number, counts, seed) in known or (case == "fifteen" and seed >= options.n // 10):
