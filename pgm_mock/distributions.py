@@ -95,6 +95,14 @@ class TruncatedNormal(dist.TwoSidedTruncatedDistribution):
         tail = (1.0 - each) * self._tail_prob_at_low + each * self._tail_prob_at_high
         return loc + side * scale * special.ndtri(tail)
 
+    def cdf(self, value: ArrayLike) -> Array:
+        """How much of the prior lies below a value; the oldest NumPyro has none for two bounds."""
+        base = self.base_dist
+        low, high, below = (
+            jax.scipy.special.ndtr((jnp.asarray(each) - base.loc) / base.scale) for each in (self.low, self.high, value)
+        )
+        return jnp.clip((below - low) / (high - low), 0.0, 1.0)
+
     def log_prob_of_unconstrained(self, z: Array) -> Array:
         """Logarithm of the density of the unconstrained parameter: z is the logit of where between the bounds it is."""
         base, reach = self.base_dist, self.high - self.low

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from pgm_mock import InputError, Observation, Priors
+from pgm_mock.distributions import position_prior
 from pgm_mock.resources import resource
 from pgm_mock.scene import Scene
 
@@ -210,3 +211,11 @@ def test_words_are_read_back(priors):
     for text in ("__import__('os')", "Normal(loc=open('x'))", "Nothing(loc=1)", "", "Normal(loc=1, size=3)"):
         with pytest.raises(InputError, match="flux: expected a distribution with numbers as its arguments, found"):
             Priors.parse(mixed.describe() | {"flux": text}, mixed.psf)
+
+
+def test_a_cut_off_normal_knows_its_distribution_function():
+    """Oracle: SciPy."""
+    prior = position_prior(270.0, 3.0)
+    values = np.array([266.0, 267.0, 268.5, 270.0, 272.9, 273.0, 280.0])
+    expected = stats.truncnorm(-1.5, 1.5, 270.0, 2.0).cdf(values)
+    np.testing.assert_allclose(prior.cdf(values), expected, atol=1e-12)

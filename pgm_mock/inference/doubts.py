@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from numpyro.distributions import Distribution, TwoSidedTruncatedDistribution, Uniform
@@ -12,6 +13,7 @@ from ..results import flat
 _AT_EDGE, _MUCH = 0.1, 3.0
 """A posterior leans on a bound where the outermost tenth of the way to it has three times the prior's share."""
 _LEAST = 0.05
+_PRIOR_DRAWS = 20_000
 _TOO_WIDE = 3.0
 """Standard deviations of the prior of the PSF's width beyond which it is no PSF's."""
 _DETECTED, _NOT_DETECTED, _FAVOURED = 10.0, 3.0, 5.0
@@ -73,7 +75,11 @@ def _leans(prior: object, draws: np.ndarray) -> bool:
     low, high = float(np.asarray(prior.low)), float(np.asarray(prior.high))
     edge = _AT_EDGE * 0.5 * (high - low)
     below, above = np.mean(draws < low + edge), np.mean(draws > high - edge)
-    prior_below, prior_above = float(prior.cdf(low + edge)), 1.0 - float(prior.cdf(high - edge))
+    try:
+        prior_below, prior_above = float(prior.cdf(low + edge)), 1.0 - float(prior.cdf(high - edge))
+    except NotImplementedError:  # of the oldest NumPyro's truncated distributions
+        drawn = np.asarray(prior.sample(jax.random.key(0), (_PRIOR_DRAWS,)))
+        prior_below, prior_above = np.mean(drawn < low + edge), np.mean(drawn > high - edge)
     return bool(below > max(_LEAST, _MUCH * prior_below) or above > max(_LEAST, _MUCH * prior_above))
 
 
