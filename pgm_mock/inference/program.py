@@ -22,8 +22,8 @@ from ..random import ON_ANY_CORES
 
 _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
-_MOST = 20
-"""A program takes some 2000 memory maps, of which Linux gives a process 65530; beyond them XLA aborts it."""
+_MOST, _MOST_MAPS = 20, 30_000
+"""A program takes up to 2000 memory maps, of which Linux gives a process 65530; beyond them XLA aborts it."""
 _LEVEL = "xla_backend_optimization_level"
 _ON_CPU = {_LEVEL: 1}
 """LLVM's first level takes up to a quarter less time to compile, and the programs run as fast as at the third.
@@ -82,6 +82,15 @@ def forget() -> None:
                     cast(Any, value).clear_cache()
 
 
+def _is_crowded() -> bool:
+    """Whether the process has nearly half of the memory maps that Linux allows; where that is not known, it has."""
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            return sum(1 for _ in maps) > _MOST_MAPS
+    except OSError:
+        return True
+
+
 def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
     """Call a jitted function, compiled ahead where it has not been for such arguments yet.
 
@@ -94,7 +103,7 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
     """
     arguments = jax.tree.map(_as_array, arguments)
     signature = (program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64)
-    if signature not in _compiled and len(_compiled) >= _MOST:
+    if signature not in _compiled and len(_compiled) >= _MOST and _is_crowded():
         forget()
     with _looking_up:
         mine = signature not in _compiled
