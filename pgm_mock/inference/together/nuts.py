@@ -1,12 +1,8 @@
 """Several images by the No-U-Turn sampler: what cannot be collapsed, and the judge of what can."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 from numpyro.infer import MCMC, NUTS, init_to_median
 
 from ...model import images_model
@@ -90,13 +86,3 @@ def _by_image(found: dict[str, np.ndarray], priors: ImagesPriors) -> dict[str, n
     if "background_norm" in draws:  # a map stands for the background
         draws["background"] = np.where(draws["background"] > 0, draws["background"], draws.pop("background_norm"))
     return draws
-
-
-def log_density_of(stamps: SkyStamps, priors: ImagesPriors) -> Callable[[dict[str, Any]], Array]:
-    """Return ln of prior times likelihood of the model as NumPyro has it, of parameters by site."""
-    from numpyro.infer.util import log_density
-
-    images, counts = arguments(stamps)
-    return jax.jit(
-        lambda parameters: log_density(images_model, (images, priors, counts), {}, parameters)[0] + jnp.zeros(())
-    )
