@@ -51,13 +51,16 @@ MANY_PHOTONS = 1024
 _FEW_PRODUCTS = 4
 
 
-def list_counts(counts: np.ndarray, length: int | None = None, *, longest: bool = False) -> PhotonList | PixelList:
+def list_counts(
+    counts: np.ndarray, length: int | None = None, *, longest: bool = False, shortest: int = 256
+) -> PhotonList | PixelList:
     """List what an image without counts on unexposed pixels holds: up to 1024 photons, or else pixels.
 
     Args:
         counts: shape (ny, nx).
-        length: to pad to; by default the next power of two from 256 (pixels: from 1024, at most their number).
+        length: to pad to; by default the next power of two from `shortest` (pixels: from 1024, at most their number).
         longest: pad to as many as there can be of the kind, which is one length for all images of a shape.
+        shortest: list of photons, which should be a power of two.
     """
     from scipy.special import gammaln as log_gamma
 
@@ -70,17 +73,17 @@ def list_counts(counts: np.ndarray, length: int | None = None, *, longest: bool 
         kind, row, column, number = PhotonList, np.repeat(row, number), np.repeat(column, number), np.ones(number.sum())
     if length is None:
         most = counts.size if kind is PixelList else MANY_PHOTONS
-        shortest = 1024 if kind is PixelList else 256
-        length = most if longest else min(bucket(max(len(row), shortest)), most)
+        least = 1024 if kind is PixelList else shortest
+        length = most if longest else min(bucket(len(row), least), most)
     places = np.zeros((2, length), np.int32)
     padded = np.zeros(length)
     places[0, : len(row)], places[1, : len(row)], padded[: len(row)] = column, row, number
     return kind(places[0], places[1], padded, log_factorials)
 
 
-def bucket(length: int) -> int:
-    """Round a length up to a power of two from 256, so that few lengths are ever compiled."""
-    return max(256, 1 << max(length - 1, 0).bit_length())
+def bucket(length: int, least: int = 256) -> int:
+    """Round a length up to a power of two, and to the least one, so that few lengths are ever compiled."""
+    return max(least, 1 << max(length - 1, 0).bit_length())
 
 
 class PoissonImage(dist.Distribution):

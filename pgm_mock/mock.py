@@ -194,6 +194,15 @@ def expected_images(
     return np.concatenate(blocks)[:number]
 
 
+def mean_expected(
+    observation: Observation, draws: Mapping[str, np.ndarray], psf: PSF, scene: Scene | None = None, number: int = 50
+) -> np.ndarray:
+    """Average the expected counts over so many draws, spread evenly through them; see `expected_images`."""
+    size = len(draws["flux"])
+    some = np.linspace(0, size - 1, min(number, size)).astype(int)
+    return expected_images(observation, {name: each[some] for name, each in draws.items()}, psf, scene).mean(axis=0)
+
+
 @partial(jax.jit, compiler_options=ON_ANY_CORES)
 def _expected_images(image: Image, draws: dict[str, Array], psf: PSF, scene: Scene) -> Array:
     return jax.vmap(lambda parameters: scene.light(Pixels(*image), psf, parameters).image())(draws)

@@ -16,7 +16,7 @@ from ..inference.methods import Plan
 from ..inference.together import ImagesPosterior, bands_of, fit_images, hardness_ratio
 from ..inference.together.fit import band_label
 from ..inference.together.posterior import EAST, NORTH, on_sky
-from ..mock import expected_images
+from ..mock import mean_expected
 from ..scene import Parameter
 from ..scene.pointsource import REACH
 from ..skystamps import SkyImage
@@ -25,7 +25,6 @@ from .sources import Source
 from .table import Column, with_errors
 from .together import Together
 
-_IMAGES = 50
 _GAP = 2
 
 
@@ -45,21 +44,24 @@ def measured_together(
     row |= _place(together, drawn) | _rates(together, found, drawn) | _hardness(found, drawn) | _quality(found)
     per_image = ImagesPosterior.of_each(found.stamps, found.priors.each, found.draws)
     checks: dict[str, Check] = {}
-    if num_replicates:
-        best = int(np.argmax(found.statistics["lp"]))
-        for image, own, parameters in zip(found.stamps.images, found.priors.each, per_image, strict=True):
-            place: dict[str, Any] = {axis: own[axis] for axis in ("x_pos", "y_pos")}
-            free = own.replace(**{axis: position_prior(value, REACH) for axis, value in place.items()})
-            checks[image.name] = check_draws(
-                image.observation,
-                parameters,
-                best,
-                free,
-                num_replicates=num_replicates,
-                significance=significance / len(per_image),
-                seed=plan.seed,
-                plain=False,
-            )
+    means = {}
+    best = int(np.argmax(found.statistics["lp"]))
+    for image, own, parameters in zip(found.stamps.images, found.priors.each, per_image, strict=True):
+        means[image.name] = mean_expected(image.observation, parameters, own.psf, own.scene)
+        if not num_replicates:
+            continue
+        place: dict[str, Any] = {axis: own[axis] for axis in ("x_pos", "y_pos")}
+        checks[image.name] = check_draws(
+            image.observation,
+            parameters,
+            best,
+            own.replace(**{axis: position_prior(value, REACH) for axis, value in place.items()}),
+            num_replicates=num_replicates,
+            significance=significance / len(per_image),
+            seed=plan.seed,
+            plain=False,
+        )
+    if checks:
         row["P_VALUE"] = min(1.0, len(checks) * min(check.p_value for check in checks.values()))
     flag, said = 0, []
     outside = outside_circle(drawn[EAST], drawn[NORTH], (0.0, 0.0), together.radius)
@@ -71,11 +73,6 @@ def measured_together(
     if found.problems:
         flag, said = flag | METHOD, [*said, *found.problems]
     row |= {"FLAG": flag, "MEANING": "; ".join(said)}
-    means = {}
-    for image, own, parameters in zip(found.stamps.images, found.priors.each, per_image, strict=True):
-        some = np.linspace(0, len(parameters["flux"]) - 1, _IMAGES).astype(int)
-        thinned = {name: values[some] for name, values in parameters.items()}
-        means[image.name] = expected_images(image.observation, thinned, own.psf, own.scene).mean(axis=0)
     kept = {name: drawn[name] for name in (EAST, NORTH)} | {
         f"{kind}_{name}": drawn[kind][:, number]
         for kind in ("flux", "background")

@@ -17,7 +17,7 @@ from ..inference.falsealarm import with_false_alarm
 from ..inference.many import fit_safely, fit_together, lanes
 from ..inference.methods import Plan
 from ..inference.posterior import FAILED, StampPosterior
-from ..mock import expected_images
+from ..mock import expected_images, mean_expected
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import describe_psf
@@ -32,7 +32,6 @@ light outside; not where it was asked for, or at two places; not as wide as the 
 factor in contradiction."""
 _DOUBTS = {POSITION: PLACE, EXTENT: SHAPE, DETECTION: DETECTED, EVIDENCE: METHOD, LIMIT: METHOD}
 _QUANTILES = (0.16, 0.5, 0.84)
-_IMAGES = 50
 _TOGETHER = 32
 """Stamps that a GPU computes at once."""
 
@@ -195,11 +194,10 @@ def _place(stamp: Observation, draws: dict[str, np.ndarray]) -> dict[str, float]
 
 def _images(stamp: Observation, draws: dict[str, np.ndarray], priors: Priors) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean expected counts, and those of a source of unit flux alone at the medians of its parameters."""
-    some = np.linspace(0, len(draws["flux"]) - 1, _IMAGES).astype(int)
-    images = expected_images(stamp, {name: each[some] for name, each in draws.items()}, priors.psf, priors.scene)
+    mean = mean_expected(stamp, draws, priors.psf, priors.scene)
     source = {name: np.median(each, axis=0)[None] for name, each in draws.items()} | {"flux": np.ones(1)}
     alone = expected_images(stamp, source, priors.psf, priors.scene.only(SOURCE))
-    return images.mean(axis=0), alone[0]
+    return mean, alone[0]
 
 
 def _counts(stamp: Observation, fluxes: np.ndarray, alone: np.ndarray) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from ..errors import InputError, shown
-from ..inference.together.priors import MOST_OFFSET, OFFSET
+from ..inference.together.priors import OFFSET, check_offset
 from ..observation import Observation
 from ..priors import Priors
 from ..psf import PSF, choose_psf
@@ -19,7 +19,7 @@ from ..scene.neighbours import at_places
 from .columns import Place, places_of
 from .fields import Field
 from .fingerprint import Fingerprint
-from .together import Together
+from .together import Together, exposure_left, with_exposure
 
 NEIGHBOURS = ("fit", "mask", "ignore")
 POSITIONS = ("free", "fixed")
@@ -60,10 +60,7 @@ class Settings:
                 raise InputError(f"{name}: expected {', '.join(choices)}, found {getattr(self, name)!r}")
         if wrong := [one for one in self.components if not isinstance(one, Component)]:
             raise InputError(f"components: expected such as Beta(), found {shown(wrong[0])}")
-        if not 0 <= self.offset <= MOST_OFFSET:
-            raise InputError(
-                f"offset: expected a standard deviation of 0 to {MOST_OFFSET:g} arcsec, found {self.offset}"
-            )
+        check_offset(self.offset)
         if self.half_size < 2:
             raise InputError(f"half_size: expected at least 2 pixels, found {self.half_size}")
 
@@ -137,6 +134,9 @@ class Sources:
             if len(fields) > 1 and field.name in ("", *self.field_names):
                 said = f"found {field.name!r} for field {number + 1}"
                 raise InputError(f"fields: expected a name for each of several fields, each another, {said}")
+            if field.images is not None:  # a name that is none is told, and not in each row
+                first = field.observation
+                choose_psf(settings.psf, first.header, first.wcs, *first.centre, settings.psf_sampling)
             names = [self._name(field, region) for region in field.regions]
             for name in names:
                 if name in seen:
@@ -204,7 +204,9 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
         stamp = replace(stamp, header=None)
         nearby = _nearby(field, region, stamp, settings.neighbours == "mask")
         if settings.neighbours == "mask":
-            stamp = _masked(stamp, region, nearby)
+            circles = [(other.x, other.y) for other in nearby], [_circle(other) for other in nearby]
+            left = exposure_left(stamp, (stamp.x, stamp.y), (region.x, region.y), *circles)
+            stamp = with_exposure(stamp, left)
         priors = _priors(stamp, region, nearby, settings, psf)
     except InputError as error:
         return Source(name, field.name, region.x, region.y, None, str(error), None, region.radius)
@@ -213,10 +215,6 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
 
 def _of_images(name: str, field: Field, region: Region, settings: Settings) -> Source:
     """Cut stamps of all images about a region of the first one; other sources are masked, or ignored."""
-    first = field.observation
-    choose_psf(
-        settings.psf, first.header, first.wcs, *first.centre, settings.psf_sampling
-    )  # a name that is none is told
     try:
         others = [one for one in field.regions if one is not region] if settings.neighbours != "ignore" else []
         radii = [max(_circle(one), _LEAST_RADIUS) for one in others]
@@ -241,16 +239,6 @@ def _nearby(field: Field, region: Region, stamp: Observation, masked: bool) -> l
 
 def _circle(region: Region) -> float:
     return region.radius if np.isfinite(region.radius) else _LEAST_RADIUS
-
-
-def _masked(stamp: Observation, region: Region, nearby: list[Region]) -> Observation:
-    """Take the exposure from the neighbours' circles; what is nearer to the source itself stays."""
-    exposure = stamp.exposure.copy()
-    own = np.hypot(stamp.x - region.x, stamp.y - region.y)
-    for other in nearby:
-        distance = np.hypot(stamp.x - other.x, stamp.y - other.y)
-        exposure[(distance <= _circle(other)) & (distance < own)] = 0.0
-    return replace(stamp, counts=np.where(exposure > 0, stamp.counts, 0), exposure=exposure)
 
 
 def _priors(stamp: Observation, region: Region, nearby: list[Region], settings: Settings, psf: PSF) -> Priors:

@@ -86,31 +86,49 @@ class Together(NamedTuple):
         away = np.linalg.solve(
             matrix, np.array([[one.x - region.x, one.y - region.y] for one in others]).reshape(-1, 2).T
         )
-        masked = [
-            _masked(image.observation, at, own, away.T, np.asarray(radii) * scale)
-            for image, at, own in zip(stamps.images, stamps.places, stamps.matrices, strict=True)
-        ]
-        seen = tuple(
-            replace(image, observation=replace(found, header=None, wcs=None))
-            for image, found in zip(stamps.images, masked, strict=True)
-        )
+        arcsec = [float(each) * scale for each in radii]
+        cut = []
+        for image, at, own in zip(stamps.images, stamps.places, stamps.matrices, strict=True):
+            seen = image.observation
+            sky_of = np.stack([seen.x - at[0], seen.y - at[1]], axis=-1) @ np.linalg.inv(own).T
+            coordinates = sky_of[..., 0], sky_of[..., 1]
+            left = exposure_left(seen, coordinates, (0.0, 0.0), list(map(tuple, away.T)), arcsec)
+            if not (left > 0).any():
+                raise InputError(f"{name}: expected some exposure that other sources' circles leave, found none")
+            cut.append(replace(image, observation=replace(with_exposure(seen, left), header=None, wcs=None)))
         shapes = {image.name: (2 * image.half_size(settings.half_size, images[0]) + 1,) * 2 for image in images}
         bands = {label: [images.names[number] for number in group] for label, group in bands_of(images).items()}
         first = np.array([region.x, region.y])
-        return cls(replace(stamps, images=seen), priors, tuple(images.names), shapes, bands, first, matrix, radius)
+        return cls(
+            replace(stamps, images=tuple(cut)), priors, tuple(images.names), shapes, bands, first, matrix, radius
+        )
 
 
-def _masked(
-    stamp: Observation, place: np.ndarray, matrix: np.ndarray, away: np.ndarray, radii: np.ndarray
-) -> Observation:
-    """Take the exposure from the circles of other sources; what is nearer to the source itself stays."""
-    back = np.linalg.inv(matrix)
-    pixels = np.stack([stamp.x - place[0], stamp.y - place[1]], axis=-1) @ back.T
-    own = np.hypot(pixels[..., 0], pixels[..., 1])
+def exposure_left(
+    stamp: Observation,
+    coordinates: tuple[np.ndarray, np.ndarray],
+    place: tuple[float, float],
+    others: Sequence[tuple[float, float]],
+    radii: Sequence[float],
+) -> np.ndarray:
+    """Take the exposure from the circles of other sources; what is nearer to the source itself stays.
+
+    Args:
+        stamp: of the source.
+        coordinates: of its pixels, in pixels or on the sky, shape (ny, nx) each.
+        place: of the source, in the same coordinates.
+        others: places of other sources.
+        radii: of their circles.
+    """
+    x, y = coordinates
     exposure = stamp.exposure.copy()
-    for other, radius in zip(away, radii, strict=True):
-        distance = np.hypot(pixels[..., 0] - other[0], pixels[..., 1] - other[1])
+    own = np.hypot(x - place[0], y - place[1])
+    for other, radius in zip(others, radii, strict=True):
+        distance = np.hypot(x - other[0], y - other[1])
         exposure[(distance <= radius) & (distance < own)] = 0.0
-    if not (exposure > 0).any():
-        raise InputError(f"{stamp.name}: expected some exposure that other sources' circles leave, found none")
+    return exposure
+
+
+def with_exposure(stamp: Observation, exposure: np.ndarray) -> Observation:
+    """Return a stamp with less exposure, and no counts where it has none."""
     return replace(stamp, counts=np.where(exposure > 0, stamp.counts, 0), exposure=exposure)

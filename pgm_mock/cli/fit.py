@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -34,51 +34,76 @@ from .place import has_position, position
 if TYPE_CHECKING:
     import xarray
 
-    from ..catalogue.sources import Source
+    from ..catalogue.sources import Source, Sources
 
 
 def run(options: Namespace) -> int:
     """Fit one source, or each of a list, and write posterior and pictures for each."""
     start_jax(options)
     use_files_only()
-    from tqdm import tqdm
-
     if (images := read_images(options)) is not None:
         from .together import run_together
 
         return run_together(options, images)
     observation = read_observation(options)
-    regions = _regions(options, observation)
+    regions = regions_of(options, observation)
     sources = _sources(options, observation, regions)
     names = _file_names(regions)
     folder = output_folder(options.out)
     first = next((region for region in regions if isfinite(region.x)), regions[0])
     progress(read_psf(options, observation, first.x, first.y)[1])  # once, for the first of a list
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
+
+    def do(source: "Source", name: str) -> tuple[str, dict[str, Any]]:
+        summary, others = _fit(options, source, folder, name)
+        return _line(options, source, summary, others), summary.to_dict() | {"neighbours": others}
+
+    return fit_each(options, sources, names, do)
+
+
+def fit_each(
+    options: Namespace,
+    sources: "Sequence[Source] | Sources",
+    names: Sequence[str],
+    do: "Callable[[Source, str], tuple[str, dict[str, Any]]]",
+) -> int:
+    """Fit one source after the other, say what was found, and go on past those of a list that cannot be fitted.
+
+    Args:
+        options: of the command.
+        sources: to be fitted.
+        names: of each one's files.
+        do: fits one, writes its files, and returns its line and its numbers.
+
+    Returns:
+        The exit status.
+    """
+    from tqdm import tqdm
+
     lines: list[str] = []
     told: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     quiet = len(sources) == 1 or not sys.stderr.isatty()
     for source, name in zip(tqdm(sources, unit="source", disable=quiet), names, strict=True):
         try:
-            summary, others = _fit(options, source, folder, name)
+            line, numbers = do(source, name)
         except InputError as error:
-            if len(regions) == 1:
+            if len(sources) == 1:
                 raise
             failed[source.name] = str(error)
             progress(f"source {source.name}: {error}")
             continue
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"{len(lines)} of {len(sources)} sources are in {folder}") from stop
-        lines.append(_line(options, source, summary, others))
-        told.append(summary.to_dict() | {"region": source.name, "neighbours": others})
+            raise KeyboardInterrupt(f"{len(lines)} of {len(sources)} sources are in {options.out}") from stop
+        lines.append(line)
+        told.append(numbers | {"region": source.name})
     if failed:
         progress(f"{len(failed)} of {len(sources)} sources could not be fitted")
     report(options, lines, {"out": options.out, "sources": told, "failed": failed})
     return 2 if failed else 0
 
 
-def _regions(options: Namespace, observation: Observation) -> list[Region]:
+def regions_of(options: Namespace, observation: Observation) -> list[Region]:
     """Return the sources asked for: those of the file, or the one position."""
     if options.regions is None:
         x, y = position(options, observation)

@@ -1,6 +1,5 @@
 """`pgm-mock fit` of several images of one sky."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,11 @@ import numpy as np
 from ..errors import InputError
 from ..files import file_names, output_folder, replacing
 from ..images import Images
-from ..regions import Region, read_regions
+from ..regions import Region
 from ..results import values
 from ..skystamps import SkyStamps
-from .common import offset_of, progress, report, save_figure
-from .place import has_position, position
+from .common import offset_of, progress, save_figure
+from .fit import fit_each, regions_of
 
 if TYPE_CHECKING:
     import xarray
@@ -24,46 +23,17 @@ if TYPE_CHECKING:
 
 def run_together(options: Namespace, images: Images) -> int:
     """Fit each source in all images together, and write posterior and picture for each."""
-    from tqdm import tqdm
-
     if options.priors or options.components:
         raise InputError("--priors, --component: expected one image, found several")
-    field = images[0].observation
-    if options.regions is None:
-        x, y = position(options, field)
-        regions = [Region(f"x{x:g}_y{y:g}", x, y, float("nan"))]
-    elif has_position(options):
-        raise InputError("expected either a position or --regions FILE, found both")
-    else:
-        regions = read_regions(options.regions, field)
+    regions = regions_of(options, images[0].observation)
     sources = _sources(options, images, regions)
     if len(regions) == 1 and sources[0].together is None:
         raise InputError(sources[0].reason)
     folder = output_folder(options.out)
     progress(f"{len(images)} images: {', '.join(images.names)}")
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
-    lines: list[str] = []
-    told: list[dict[str, Any]] = []
-    failed: dict[str, str] = {}
-    quiet = len(regions) == 1 or not sys.stderr.isatty()
     names = file_names(region.name for region in regions)
-    for source, name in zip(tqdm(sources, unit="source", disable=quiet), names, strict=True):
-        try:
-            line, numbers = _fit(options, source, folder, name)
-        except InputError as error:
-            if len(regions) == 1:
-                raise
-            failed[source.name] = str(error)
-            progress(f"source {source.name}: {error}")
-            continue
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"{len(lines)} of {len(regions)} sources are in {folder}") from stop
-        lines.append(line)
-        told.append(numbers | {"region": source.name})
-    if failed:
-        progress(f"{len(failed)} of {len(regions)} sources could not be fitted")
-    report(options, lines, {"out": options.out, "sources": told, "failed": failed})
-    return 2 if failed else 0
+    return fit_each(options, sources, names, lambda source, name: _fit(options, source, folder, name))
 
 
 def _sources(options: Namespace, images: Images, regions: list[Region]) -> "Sources":

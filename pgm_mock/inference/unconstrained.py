@@ -51,9 +51,11 @@ class Data(NamedTuple):
     background_map: Num[ArrayLike, "ny nx"] | None = None
 
     @classmethod
-    def of(cls, observation: Observation, length: int | None = None, *, longest: bool = False) -> "Data":
-        """Take the arrays of an observation; `length` and `longest` are those of `list_counts`."""
-        photons = list_counts(observation.counts, length, longest=longest)
+    def of(
+        cls, observation: Observation, length: int | None = None, *, longest: bool = False, shortest: int = 256
+    ) -> "Data":
+        """Take the arrays of an observation; `length`, `longest` and `shortest` are those of `list_counts`."""
+        photons = list_counts(observation.counts, length, longest=longest, shortest=shortest)
         return cls(observation.exposure, observation.columns, observation.rows, photons, observation.background_map)
 
     @property

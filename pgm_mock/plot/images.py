@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Num
 
 from ..errors import InputError
-from ..mock import expected_images
+from ..mock import mean_expected
 from ..observation import Observation
 from ..psf import PSF, GaussianPSF
 from ..regions import Region
@@ -193,10 +193,7 @@ def mean_image(
     num_draws: int = 200,
 ) -> np.ndarray:
     """Average the expected counts over draws spread evenly through the posterior, with its own PSF by default."""
-    drawn, psf, scene = flat_draws(posterior), psf_of(posterior, psf), scene_of(posterior)
-    size = len(drawn["flux"])
-    chosen = np.linspace(0, size - 1, min(num_draws, size)).astype(int)
-    return expected_images(stamp, {name: draws[chosen] for name, draws in drawn.items()}, psf, scene).mean(axis=0)
+    return mean_expected(stamp, flat_draws(posterior), psf_of(posterior, psf), scene_of(posterior), num_draws)
 
 
 def plot_prior_predictive(mocks: "xarray.DataTree", rows: int = 3, columns: int = 5) -> "Figure":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..inference.together import ImagesPosterior
-from ..mock import expected_images
+from ..mock import mean_expected
 from ..results import values
 from ..skystamps import SkyStamps
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-_SOME = 50
 _PER_ROW = 6
 
 
@@ -63,9 +62,7 @@ def mean_images(stamps: SkyStamps, posterior: "xarray.DataTree") -> list[np.ndar
     for image, own, parameters in zip(
         stamps.images, priors, ImagesPosterior.of_each(stamps, priors, drawn), strict=True
     ):
-        some = np.linspace(0, len(parameters["flux"]) - 1, _SOME).astype(int)
-        thinned = {name: values[some] for name, values in parameters.items()}
-        mean = expected_images(image.observation, thinned, own.psf, own.scene).mean(axis=0)
+        mean = mean_expected(image.observation, parameters, own.psf, own.scene)
         found.append(np.where(image.observation.exposure > 0, mean, np.nan))
     return found
 

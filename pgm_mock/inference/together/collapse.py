@@ -10,6 +10,8 @@
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -17,7 +19,6 @@ import numpy as np
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
-from ...counts import MANY_PHOTONS
 from ...priors import Priors
 from ...skystamps import SkyStamps
 from ..program import call
@@ -30,7 +31,9 @@ _SCAN, _FINE = 16, 22
 """Nodes along each side of the lattices that look for the posterior, and of those that it is drawn from."""
 _DEPTH = 22.0
 """What lies so far below the highest in ln density does not count."""
-_CLOSING_IN = 6
+_CLOSING_IN, _HARDLY_SMALLER = 6, 0.7
+_SHORTEST = 64
+"""Of the lists of photons: faint sources have few, and each costs."""
 _AWAY = 4.2
 """Standard deviations of an offset that are looked at."""
 _NEAR_STEP = 0.8
@@ -87,7 +90,7 @@ def images_of(stamps: SkyStamps, priors: ImagesPriors) -> list[Collapsible]:
     """Return each image with its priors."""
     found = []
     for image, own, place, matrix in zip(stamps.images, priors.each, stamps.places, stamps.matrices, strict=True):
-        data, name = Data.of(image.observation, _length(image.observation.counts)), level_name(own)
+        data, name = Data.of(image.observation, shortest=_SHORTEST), level_name(own)
         fixed: dict[str, Any] = {key: value for key, value in own.items() if not isinstance(value, Distribution)}
         of_map = np.zeros(image.observation.shape) if data.background_map is None else np.asarray(data.background_map)
         exposure = np.asarray(data.exposure, float)
@@ -110,14 +113,6 @@ def images_of(stamps: SkyStamps, priors: ImagesPriors) -> list[Collapsible]:
         )
         found.append(Collapsible(one, own, place, matrix))
     return found
-
-
-def _length(counts: np.ndarray) -> int | None:
-    """To which length to fill a list of photons up: few are compiled, and little is computed in vain."""
-    number = int(counts.sum())
-    if number > MANY_PHOTONS:
-        return None
-    return max(64, 1 << max(number - 1, 0).bit_length())
 
 
 def collapse(images: list[Collapsible], priors: ImagesPriors, generator: np.random.Generator, number: int) -> Collapsed:
@@ -164,52 +159,52 @@ def collapse(images: list[Collapsible], priors: ImagesPriors, generator: np.rand
 def _lattices(images: list[Collapsible], priors: ImagesPriors) -> list[Lattice]:
     """Close in on where the posterior of each image's own place is, and return ln Z there."""
     away = _AWAY * priors.offset
-    box = whole = Box(np.full(2, -priors.reach), np.full(2, priors.reach)).wider(away)
-    for _ in range(_CLOSING_IN):
-        scanned = [image.lattice(box, _SCAN) for image in images]
-        nodes = box.nodes(_SCAN)
-        prior = -0.5 * (nodes**2).sum(axis=-1) / (priors.spread**2 + priors.offset**2)
-        together = Lattice(box, sum(one.log_values for one in scanned) + prior)
-        closer = together.where_it_counts(_DEPTH).wider(away).inside(whole)
-        if closer.size > 0.7 * box.size:
-            break
-        box = closer
+    whole = priors.box().wider(away)
+    scanned: list[Lattice] = []
 
-    def closing_in(image: Collapsible, known: Lattice) -> Lattice:
-        for _ in range(_CLOSING_IN):
-            closer = known.where_it_counts(_DEPTH)
-            if closer.size > 0.7 * known.box.size:
-                break
-            known = image.lattice(closer, _SCAN)
-        return image.lattice(known.where_it_counts(_DEPTH), _FINE)
+    def all_together(box: Box) -> Lattice:
+        scanned[:] = [image.lattice(box, _SCAN) for image in images]
+        prior = -0.5 * (box.nodes(_SCAN) ** 2).sum(axis=-1) / (priors.spread**2 + priors.offset**2)
+        return Lattice(box, sum(one.log_values for one in scanned) + prior)
 
-    return [closing_in(image, known) for image, known in zip(images, scanned, strict=True)]
+    _close_in(all_together(whole), all_together, lambda box: box.wider(away).inside(whole))
+    closest = [
+        _close_in(known, partial(image.lattice, number=_SCAN)) for image, known in zip(images, scanned, strict=True)
+    ]
+    pairs = zip(images, closest, strict=True)
+    return [image.lattice(known.where_it_counts(_DEPTH), _FINE) for image, known in pairs]
 
 
 def _place_density(each: list[Lattice], priors: ImagesPriors) -> Tents:
     """Return the density of the shared place: its prior times each image's evidence, offsets convolved in."""
-    away = _AWAY * priors.offset
-    box = Box(np.full(2, -priors.reach), np.full(2, priors.reach))
-    if priors.offset == 0.0:  # all images share the place itself: where each has its evidence
-        for lattice in each:
-            box = box.inside(lattice.box)
-    else:
-        for lattice in each:
-            box = box.inside(lattice.box.wider(away))
+    box = priors.box()
+    for lattice in each:
+        box = box.inside(lattice.box.wider(_AWAY * priors.offset))
     if (box.high <= box.low).any():
-        box = Box(np.full(2, -priors.reach), np.full(2, priors.reach))
+        box = priors.box()
 
     def over(box: Box) -> Lattice:
         total = priors.log_position(box.nodes(_FINE)) + sum(_convolved(one, box, priors.offset) for one in each)
         return Lattice(box, np.maximum(total, np.max(total) - 1e4))
 
-    found = over(box)
-    for _ in range(_CLOSING_IN):
-        closer = found.where_it_counts(_DEPTH)
-        if closer.size > 0.7 * found.box.size:
-            break
-        found = over(closer)
+    found = _close_in(over(box), over)
     return Tents.of(found.box.low[None], found.step, found.log_values[None])
+
+
+def _close_in(known: Lattice, over: Callable[[Box], Lattice], grown: Callable[[Box], Box] = lambda box: box) -> Lattice:
+    """Compute a function on ever smaller boxes about where it counts, until they get no smaller.
+
+    Args:
+        known: on the first box.
+        over: computes it on another.
+        grown: what to take for the box where it counts.
+    """
+    for _ in range(_CLOSING_IN):
+        closer = grown(known.where_it_counts(_DEPTH))
+        if closer.size > _HARDLY_SMALLER * known.box.size:
+            break
+        known = over(closer)
+    return known
 
 
 def _convolved(lattice: Lattice, box: Box, offset: float) -> Float[np.ndarray, "n n"]:

@@ -14,10 +14,11 @@ from ...priors import Priors
 from ...psf import PSF, choose_psf
 from ...scene import Scene
 from ...skystamps import SkyStamps
+from .lattice import Box
 
 OFFSET = 1.5
 """Standard deviation of an image's astrometric offset along each axis, where nothing else is said [arcsec]."""
-MOST_OFFSET = 60.0
+_MOST_OFFSET = 60.0
 _POSITION_SD, _REACH, _LEAST_REACH = 2.0, 6.0, 3.0
 
 
@@ -50,10 +51,7 @@ class ImagesPriors:
         for name in ("spread", "reach"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise InputError(f"{name}: expected arcsec above 0, found {getattr(self, name)}")
-        if not 0 <= self.offset <= MOST_OFFSET:
-            raise InputError(
-                f"offset: expected a standard deviation of 0 to {MOST_OFFSET:g} arcsec, found {self.offset}"
-            )
+        check_offset(self.offset)
 
     @classmethod
     def default(
@@ -107,6 +105,10 @@ class ImagesPriors:
         )
         return replace(self, each=each)
 
+    def box(self) -> Box:
+        """The box of the places that the prior allows."""
+        return Box(np.full(2, -self.reach), np.full(2, self.reach))
+
     def position(self) -> TruncatedNormal:
         """The prior of the place along each axis [arcsec]."""
         return TruncatedNormal(dist.Normal(0.0, self.spread), -self.reach, self.reach)
@@ -147,6 +149,12 @@ class ImagesPriors:
             for name, own in zip(self.names, self.each, strict=True)
             for parameter, text in own.describe().items()
         }
+
+
+def check_offset(offset: float) -> None:
+    """Raise InputError where a standard deviation of offsets is none."""
+    if not 0 <= offset <= _MOST_OFFSET:
+        raise InputError(f"offset: expected a standard deviation of 0 to {_MOST_OFFSET:g} arcsec, found {offset}")
 
 
 _PLAIN = tuple(component.name for component in Scene().components)
