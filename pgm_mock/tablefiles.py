@@ -1,7 +1,8 @@
 """Tables as files, with the unit, the meaning and the UCD of each column."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +10,18 @@ from .files import replacing
 
 if TYPE_CHECKING:
     from astropy.table import QTable
+
+
+def tabulated(columns: Mapping[str, tuple[Any, Any, str, str]]) -> "QTable":
+    """Make a table of values, units, UCDs and meanings by name."""
+    from astropy.table import QTable
+
+    table = QTable()
+    for name, (values, unit, ucd, meaning) in columns.items():
+        table[name] = values if unit is None else np.asarray(values, float) * unit
+        table[name].info.description = meaning
+        table[name].info.meta = {"ucd": ucd}
+    return table
 
 
 def write_table(folder: Path, name: str, table: "QTable") -> list[Path]:

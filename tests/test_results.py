@@ -37,7 +37,7 @@ from pgm_mock.checks import Check
 from pgm_mock.inference import posterior as posterior_module
 from pgm_mock.mock import expected_images
 from pgm_mock.plot.images import mean_image
-from pgm_mock.psf import ImagePSF, describe_psf, parse_psf
+from pgm_mock.psf import EachPSF, ImagePSF, describe_psf, parse_psf
 from pgm_mock.results import fitted_to, flat_draws, posterior_means, psf_of
 from tests.test_grid import dense_log_likelihood
 
@@ -79,6 +79,7 @@ def every_psf(tmp_path):
         ImagePSF.read(tmp_path / "psf.fits", 1.0, sampling=2.0),
         elongated(0.6, 35.0),
         elongated(0.5, -20.0, slope=1.7, extent=12.0, sampling=4),
+        EachPSF.of([KingPSF(1.41, 1.1), KingPSF(1.45, 1.2), KingPSF(1.41, 1.1)]),
     ]
 
 

@@ -166,7 +166,7 @@ def detect(
     """
     check_search(false_per_field, threshold, num_mocks)
     seed = checked_seed(seed)
-    observation = _cleaned(observation)
+    observation = cleaned(observation)
     field = FieldPSF.of(observation, psf, psf_sampling)
     ratio_map = RatioMap(observation.exposure, field)
     behind = Behind.of(observation)
@@ -214,7 +214,7 @@ def _odds(found: Found, counts: np.ndarray, progress: bool) -> tuple[Odds | None
         return odds_of_sources(found.sources, counts, found.fitted.mean, bar.update)
 
 
-def _cleaned(observation: Observation) -> Observation:
+def cleaned(observation: Observation) -> Observation:
     """Leave out slivers of exposure, as the commands do when they read an image, and hot pixels."""
     label = observation.name or "image"
     with warnings.catch_warnings():

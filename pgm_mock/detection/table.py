@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..fitsimage import pixel_degrees
+from ..tablefiles import tabulated
 from .jointfit import standard_errors
 from .laws import flux_detectable
 from .odds import Odds
@@ -64,7 +65,7 @@ def make_table(detection: "Detection") -> "QTable":
     columns["PSF_WIDTH"] = np.array(width), units.pix, "instr.det.psf", "width of the PSF; fitted for bright sources"
     columns |= _shapes(detection)
     columns["NOTE"] = np.array(_notes(detection), "U200"), None, "meta.note", "what to doubt"
-    table = _tabulated(columns)
+    table = tabulated(columns)
     table.meta["LTHRESH"] = float(detection.threshold)
     table.meta["NFALSE"] = detection.expected_false
     table.meta["NMOCKS"] = detection.false_alarms.mocks
@@ -104,19 +105,7 @@ def extended_table(detection: "Detection") -> "QTable":
     columns["RATIO"] = ratio, None, "arith.ratio", "of the shorter axis to the longer one"
     angle = np.rad2deg([shape.angle for shape, _ in known])
     columns["ANGLE"] = angle, units.deg, "pos.posAng", "of the longer axis, from the columns towards the rows"
-    return _tabulated(columns)
-
-
-def _tabulated(columns: dict[str, tuple[Any, Any, str, str]]) -> "QTable":
-    """Make a table of values, units, UCDs and meanings by name."""
-    from astropy.table import QTable
-
-    table = QTable()
-    for name, (values, unit, ucd, meaning) in columns.items():
-        table[name] = values if unit is None else np.asarray(values, float) * unit
-        table[name].info.description = meaning
-        table[name].info.meta = {"ucd": ucd}
-    return table
+    return tabulated(columns)
 
 
 def _kinds(shape: Odds) -> list[tuple[str, float]]:

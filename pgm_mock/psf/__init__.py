@@ -1,9 +1,11 @@
 """The point-spread functions: the fraction of a source's light that falls into each pixel."""
 
 from .choose import PSF_NAMES, choose_and_say, choose_psf
+from .each import EachPSF
 from .gaussian import GaussianPSF, gaussian_in_unit_interval
 from .image import ImagePSF, elongated
 from .king import KingPSF, MoffatPSF, SumOfGaussians, gaussians_of_king
+from .learnt import LearntPSF
 from .protocol import PSF, SumOfProducts, light_in_pixels, with_slope
 from .registry import describe_psf, in_words, know_psf, parse_psf, register_psf, width_in_words, width_symbol
 from .telescopes import TELESCOPES, TelescopePSF, epic_psf, telescope_psf
@@ -12,9 +14,11 @@ __all__ = [
     "PSF",
     "PSF_NAMES",
     "TELESCOPES",
+    "EachPSF",
     "GaussianPSF",
     "ImagePSF",
     "KingPSF",
+    "LearntPSF",
     "MoffatPSF",
     "SumOfGaussians",
     "SumOfProducts",

@@ -8,6 +8,7 @@ from ..fitsimage import pixel_degrees
 from .gaussian import GaussianPSF
 from .image import ImagePSF
 from .king import KingPSF
+from .learnt import LearntPSF
 from .protocol import PSF
 from .registry import describe_psf, family_called, in_words
 from .telescopes import TELESCOPES, telescope_psf
@@ -31,7 +32,8 @@ def choose_psf(
         name: "auto", "gaussian", "king", "moffat", the name of a family that `register_psf` or an installed package
             brought, or a FITS file of a PSF image, of which `file[HDU]` or `file[HDU,plane]` picks one. "auto" is the
             PSF of the telescope that the header names (see `telescope_psf`), and "gaussian" where it names none;
-            "king" is the telescope's too, where that is a King profile.
+            "king" is the telescope's too, where that is a King profile. Words that begin with "learnt" are what a field
+            says of its PSF (see `LearntPSF`).
         header, wcs: of the image.
         x, y: the place [FITS image pixels].
         sampling: of a PSF image: its pixels for each pixel of the detector's image, where its header does not say.
@@ -49,6 +51,10 @@ def choose_and_say(
 
     The arguments are those of `choose_psf`.
     """
+    learnt = LearntPSF.parse(name)
+    if learnt is not None:
+        psf, line = choose_and_say(learnt.base, header, wcs, x, y, sampling)
+        return learnt.applied(psf), f"{line}; learnt: width times {learnt.stretch:.3f}, slope {learnt.slope:+.3f}"
     family = None if name in _OF_TELESCOPE else family_called(name)
     if sampling is not None and (name in _OF_TELESCOPE or family is not None):
         raise InputError(f"psf_sampling: expected a FITS file of a PSF beside it, found the PSF {name!r}")

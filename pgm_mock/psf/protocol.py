@@ -119,6 +119,9 @@ def with_slope(psf: PSF, slope: Num[ArrayLike, ""] | None) -> PSF:
     """
     if slope is None:
         return psf
+    if hasattr(psf, "with_slope"):
+        shifted: PSF = psf.with_slope(slope)
+        return shifted
     if not hasattr(psf, "slope"):
         raise InputError(f"psf_slope: expected a PSF with a slope, as King and Moffat, found {type(psf).__name__}")
     changed: PSF = replace(psf, slope=jnp.asarray(slope))  # type: ignore[type-var]

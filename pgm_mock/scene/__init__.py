@@ -3,9 +3,11 @@
 from .backgroundmap import BackgroundMap
 from .beta import Beta
 from .component import Component
+from .elliptical import EllipticalBeta
 from .light import Counts, Level, Light, Optics, Pixels, Products
 from .neighbours import PointSources
 from .parameter import Parameter
+from .particles import Particles
 from .pointsource import SOURCE, PointSource
 from .registry import KINDS, component_called, know_component, known_component, load_packages, register_component
 from .scene import Scene, known_parameters
@@ -18,10 +20,12 @@ __all__ = [
     "Beta",
     "Component",
     "Counts",
+    "EllipticalBeta",
     "Level",
     "Light",
     "Optics",
     "Parameter",
+    "Particles",
     "Pixels",
     "PointSource",
     "PointSources",

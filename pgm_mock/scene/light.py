@@ -31,12 +31,14 @@ class Pixels(NamedTuple):
         x, y: pixel centres [FITS image pixels: the first pixel is 1]; a row (1, nx) and a column (ny, 1), or full ramps
             of shape (ny, nx).
         background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
+        side: of the square that each stands for [pixels]; more than 1 where one stands for a block of them.
     """
 
     exposure: Num[ArrayLike, "ny nx"]
     x: Num[ArrayLike, "#ny nx"]
     y: Num[ArrayLike, "ny #nx"]
     background_map: Num[ArrayLike, "ny nx"] | None = None
+    side: Num[ArrayLike, "*#pixels"] = 1.0
 
     @property
     def separable(self) -> bool:

@@ -11,6 +11,7 @@ import numpyro.distributions as dist
 
 from ..distributions import Prior, position_prior
 from ..errors import InputError
+from ..psf import EachPSF
 from .component import Component
 from .light import Optics, Part, Pixels, Products
 from .parameter import Parameter
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PointSources(Component):
-    """Other sources in the image, fitted jointly, with the same PSF: each parameter is an array of shape (m,)."""
+    """Other sources in the image, fitted jointly: each parameter is an array of shape (m,).
+
+    They have the same PSF, or each its own where the scene has an `EachPSF`.
+    """
 
     name: str = "neighbour"
     parameters: ClassVar = (
@@ -34,7 +38,13 @@ class PointSources(Component):
     def light(self, pixels: Pixels, optics: Optics, *, x: Any, y: Any, flux: Any) -> Part:
         """Return the PSF at each place."""
         x, y, flux = jnp.asarray(x), jnp.asarray(y), jnp.asarray(flux)
-        each: Any = jax.vmap(lambda x, y, flux: optics.point(pixels, x, y, flux))(x, y, flux)
+        if isinstance(optics.psf, EachPSF):
+            of_each = optics.psf.in_plate(optics.width)
+            each: Any = jax.vmap(lambda psf, width, *place: Optics(psf, width).point(pixels, *place))(
+                *of_each, x, y, flux
+            )
+        else:
+            each = jax.vmap(lambda x, y, flux: optics.point(pixels, x, y, flux))(x, y, flux)
         if isinstance(each, Products):
             return Products(*(jnp.reshape(part, (-1, *part.shape[2:])) for part in each))
         return jnp.sum(each, axis=0)

@@ -10,8 +10,10 @@ from ..plugins import load
 from .backgroundmap import BackgroundMap
 from .beta import Beta
 from .component import Component
+from .elliptical import EllipticalBeta
 from .neighbours import PointSources
 from .parameter import Parameter
+from .particles import Particles
 from .pointsource import PointSource
 from .sky import Sky
 
@@ -76,7 +78,7 @@ def _register(kind: type[Component]) -> None:
     KINDS[kind.__name__] = kind
 
 
-for _kind in (PointSource, Sky, BackgroundMap, PointSources, Beta):
+for _kind in (PointSource, Sky, BackgroundMap, PointSources, Beta, EllipticalBeta, Particles):
     _register(_kind)
 _OWN = tuple(KINDS)
 
