@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .detection import Detection, Sensitivity, detect, sensitivity
     from .errors import DataWarning, InputError
     from .expected import expected_counts
+    from .field import FieldCheck, FieldPosterior, check_field, fit_field
     from .fieldmock import BetaModel, FieldSource, mock_field
     from .graph import ModelGraph, model_graph
     from .images import Images
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
         Beta,
         Component,
         Counts,
+        EllipticalBeta,
         Level,
         Parameter,
+        Particles,
         PointSource,
         PointSources,
         Products,
@@ -65,8 +68,10 @@ _WHERE = {
     "Beta": "scene",
     "Component": "scene",
     "Counts": "scene",
+    "EllipticalBeta": "scene",
     "Level": "scene",
     "Parameter": "scene",
+    "Particles": "scene",
     "PointSource": "scene",
     "PointSources": "scene",
     "Products": "scene",
@@ -79,6 +84,9 @@ _WHERE = {
     "DataWarning": "errors",
     "Detection": "detection",
     "Field": "catalogue",
+    "FieldCheck": "field",
+    "FieldPosterior": "field",
+    "check_field": "field",
     "FieldSource": "fieldmock",
     "FitSummary": "summary",
     "GaussianPSF": "psf",
@@ -113,6 +121,7 @@ _WHERE = {
     "draw_parameters": "mock",
     "expected_counts": "expected",
     "fit": "inference",
+    "fit_field": "field",
     "fit_many": "inference",
     "fit_population": "population",
     "generate_mock_image": "mock",
@@ -149,7 +158,10 @@ __all__ = [
     "Counts",
     "DataWarning",
     "Detection",
+    "EllipticalBeta",
     "Field",
+    "FieldCheck",
+    "FieldPosterior",
     "FieldSource",
     "FitSummary",
     "GaussianPSF",
@@ -163,6 +175,7 @@ __all__ = [
     "MoffatPSF",
     "Observation",
     "Parameter",
+    "Particles",
     "Plan",
     "PointSource",
     "PointSources",
@@ -179,6 +192,7 @@ __all__ = [
     "best_fit",
     "calibrate",
     "catalog",
+    "check_field",
     "compare_real_and_simulated",
     "compute_log_likelihood",
     "credible_interval",
@@ -190,6 +204,7 @@ __all__ = [
     "example_field",
     "expected_counts",
     "fit",
+    "fit_field",
     "fit_many",
     "fit_population",
     "generate_mock_image",

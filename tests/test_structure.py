@@ -27,6 +27,7 @@ LEVELS = [
     {"results"},
     {"mock", "inference", "fieldmock", "mockheader", "identity"},
     {"calibration", "checks", "predictive", "detection", "planning", "population"},
+    {"field"},
     {"summary", "graph", "plot", "play", "demo", "download"},
     {"catalogue", "course"},
     {"cli"},

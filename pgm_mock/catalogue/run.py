@@ -19,11 +19,13 @@ from ..inference.many import lanes
 from ..inference.methods import make_plan
 from ..inference.together.priors import OFFSET
 from ..psf import choose_and_say
+from ..random import checked_seed
 from ..scene import Component, known_parameters
 from .cluster import on_cluster
 from .fields import Field
 from .icrsregions import write_sky_regions
 from .imagesrow import columns_of_images, parameters_of_images
+from .learn import LEARN, learnt_psf
 from .measure import Measured, measure_all
 from .outputs import write_page, write_posteriors, write_regions, write_tables
 from .sources import Settings, Source, sources_of
@@ -84,7 +86,8 @@ def catalog(
         fields: images with their sources; `read_fields` gives such as are read when they are needed.
         out: the folder for catalog.ecsv, .fits, .vot, .reg and .html, and posteriors.nc.
         psf: "auto" (the telescope's in the header, else a Gaussian), "gaussian", "king", "moffat", a
-            registered family's name, or a FITS file.
+            registered family's name, or a FITS file. "field" learns it: the whole field is fitted as one model first
+            (see `fit_field`).
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
         components: that each model has beside the source, the sky and the neighbours, such as `Beta()`, with their
             default priors; their parameters are columns.
@@ -111,6 +114,8 @@ def catalog(
         InputError: an option with a value that it cannot have, no source, or a folder that holds another catalogue.
     """
     fields = [fields] if isinstance(fields, Field) else fields
+    if psf == LEARN:
+        psf = learnt_psf(fields, Path(out), psf_sampling, checked_seed(seed), progress, say)
     settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling, tuple(components), offset)
     plan = make_plan(method, num_draws, 400.0, seed, num_chains=1, num_warmup=1000, num_samples=num_samples)
     work = _Work(method, num_draws, num_samples, num_replicates, significance, plan.seed)

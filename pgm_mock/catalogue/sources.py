@@ -1,5 +1,6 @@
 """From a field and its regions to stamps that can be fitted, each with its PSF, its priors and its neighbours."""
 
+import math
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from ..errors import InputError, shown
 from ..inference.together.priors import OFFSET, check_offset
 from ..observation import Observation
 from ..priors import Priors
-from ..psf import PSF, choose_psf
+from ..psf import PSF, LearntPSF, choose_psf
 from ..regions import Region
 from ..scene import Component, Parameter, PointSources, Scene
 from ..scene.neighbours import at_places
@@ -243,6 +244,8 @@ def _circle(region: Region) -> float:
 
 def _priors(stamp: Observation, region: Region, nearby: list[Region], settings: Settings, psf: PSF) -> Priors:
     priors = Priors.default(stamp, region.x, region.y, psf, region.radius, components=settings.components)
+    if (learnt := LearntPSF.parse(settings.psf)) is not None and learnt.spread > 0:
+        priors = priors.replace(psf_width=dist.LogNormal(math.log(learnt.width(psf)), learnt.spread))
     if settings.position == "fixed":
         priors = priors.replace(x_pos=region.x, y_pos=region.y)
     if settings.gradient:

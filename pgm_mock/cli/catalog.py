@@ -30,11 +30,12 @@ def run(options: Namespace) -> int:
     start_jax(options)
     use_files_only()
     from ..catalogue import catalog
+    from ..catalogue.learn import LEARN
     from ..catalogue.store import finished_chunks
 
     fields = _fields(options)
     first = fields[0]
-    if first.images is None:
+    if first.images is None and options.psf != LEARN:
         say_psf(options, first.observation)
     what = f"{len(first.regions)} sources" if len(fields) == 1 else f"the sources of {len(fields)} fields"
     progress(f"measuring {what}; the first ones compile the model")

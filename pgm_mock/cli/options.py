@@ -60,11 +60,11 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     add_psf(parser)
 
 
-def add_psf(parser: argparse.ArgumentParser) -> None:
+def add_psf(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Add --psf and --psf-sampling."""
     family = (
         "auto (that of the telescope in the header, else a Gaussian), gaussian, king, moffat, or a FITS image of a PSF;"
-        " file[HDU,plane] picks one of a cube (auto)"
+        f" file[HDU,plane] picks one of a cube{more} (auto)"
     )
     parser.add_argument("--psf", default="auto", metavar="PSF", help=family)
     pixels = "pixels of the PSF image for each pixel of IMAGE, where its header does not say"

@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_detect(commands)
     _add_sensitivity(commands)
     _add_plan(commands)
+    _add_field(commands)
     return parser
 
 
@@ -139,7 +140,7 @@ def _add_catalog(commands: Commands) -> None:
     parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, DS9, or a table")
     add_maps(parser)
     add_half_size(parser, "the stamps have 2N+1 pixels (20)")
-    add_psf(parser)
+    add_psf(parser, "; field learns it from the whole field, fitted as one model first")
     add_component(parser)
     add_neighbours(parser, "other sources in a stamp")
     parser.add_argument("--uniform", action="store_true", help="no gradient of the background")
@@ -192,6 +193,27 @@ def _add_plan(commands: Commands) -> None:
     parser.add_argument("--threshold", type=float, default=8.6, metavar="L", help=least)
     number = "mocks that are fitted for each exposure in which the source is faint; 0 for none (50)"
     parser.add_argument("--mocks", type=int, default=50, metavar="N", help=number)
+    add_seed(parser)
+    add_cache(parser)
+
+
+def _add_field(commands: Commands) -> None:
+    what = "a whole field as one model: sources, clusters, sky, particles and PSF together"
+    parser = command(commands, "field", what, out="field")
+    add_observation(parser, position=False)
+    listed = "the sources: `x y radius` lines, DS9, or a table; a radius bounds where its source may be"
+    parser.add_argument("--regions", metavar="FILE", required=True, help=listed)
+    add_psf(parser)
+    place = "centre of an extended source [FITS image pixel]; repeatable; by default they are looked for"
+    parser.add_argument("--cluster", action="append", default=[], metavar="X,Y", help=place)
+    parser.add_argument("--no-cluster", action="store_true", help="there is no extended source")
+    models = "beta models of the first extended source (2)"
+    parser.add_argument("--betas", type=int, default=2, choices=[1, 2], help=models)
+    parser.add_argument("--priors", metavar="FILE", help="TOML file of priors of parameters such as psf_width")
+    parser.add_argument("--chains", type=int, default=4, metavar="N", help="chains (4)")
+    parser.add_argument("--warmup", type=int, default=300, metavar="N", help="sweeps of warm-up of each chain (300)")
+    kept = "sweeps that are kept of each chain; up to three times as many where they have not converged (800)"
+    parser.add_argument("--samples", type=int, default=800, metavar="N", help=kept)
     add_seed(parser)
     add_cache(parser)
 

@@ -4,6 +4,7 @@ from .calibration import plot_calibration
 from .check import plot_check
 from .corner import plot_corner
 from .detection import plot_detection
+from .fieldposterior import plot_field_posterior
 from .grid import plot_grid
 from .images import (
     compare_real_and_simulated,
@@ -26,6 +27,7 @@ __all__ = [
     "plot_detection",
     "plot_exposure",
     "plot_field",
+    "plot_field_posterior",
     "plot_grid",
     "plot_images",
     "plot_plan",

@@ -1,0 +1,277 @@
+"""Blocked Gibbs sampling of a field: each source, then the PSF, then all that the sources share.
+
+A source moves by iterated sampling importance resampling (i-SIR: Andrieu, Lee & Vihola 2018): several candidates from
+its own proposal and the present state, of which one is chosen by likelihood times prior over proposal. Sources whose
+tiles do not overlap move at once. The PSF moves likewise, the fluxes following so that each source keeps its counts.
+What is shared moves along a path of Hamiltonian Monte Carlo.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float
+
+from ..priors import Priors
+from ..psf import with_slope
+from ..sampler.hmc import hmc_step
+from .density import Blocks, constrained, log_prior_of_sources
+from .lattice import Lattice, Wide
+from .target import Target
+
+_CANDIDATES = 3
+_PSF_CANDIDATES, _PSF_MOVES = 2, 2
+_WIDE = 0.15
+_DEGREES = 5
+_TINY = 1e-30
+
+
+class State(NamedTuple):
+    """Where a chain is.
+
+    Attributes:
+        sources: x, y [FITS image pixels] and ln flux of each, shape (m, 3).
+        psf, shared: unconstrained parameters, shapes (p,) and (d,).
+        smooth, smooth_total: counts of what is shared in the pixels that have any, shape (n + 1,), and in all.
+        far, far_total: the same of the sources' far wings.
+        light: of all sources there, shape (n + 1,).
+        totals: of each source at flux 1, in its tile, shape (m,).
+    """
+
+    sources: Float[Array, "m 3"]
+    psf: Float[Array, " p"]
+    shared: Float[Array, " d"]
+    smooth: Float[Array, " n+1"]
+    smooth_total: Array
+    far: Float[Array, " n+1"]
+    far_total: Array
+    light: Float[Array, " n+1"]
+    totals: Float[Array, " m"]
+
+    @property
+    def sources_total(self) -> Array:
+        """Counts of all sources in the field."""
+        return jnp.exp(self.sources[:, 2]) @ self.totals + self.far_total
+
+
+class Tuning(NamedTuple):
+    """What warm-up learns.
+
+    Attributes:
+        lattice, wide: each source's proposals.
+        psf_middle, psf_factor: centre (p,) and Cholesky factor (p, p) of the PSF's.
+        factor: Cholesky factor of the covariance of what is shared, shape (d, d).
+        step_size: of the paths.
+        num_steps: of the paths.
+    """
+
+    lattice: Lattice
+    wide: Wide
+    psf_middle: Float[Array, " p"]
+    psf_factor: Float[Array, "p p"]
+    factor: Float[Array, "d d"]
+    step_size: Array
+    num_steps: Array
+
+
+class Field(NamedTuple):
+    """The model of a field.
+
+    Attributes:
+        target: what its density is made of.
+        priors: of all parameters, with the scene and the PSF.
+        blocks: how the parameters are divided.
+        scales: of the amplitudes in it (see `constrained`).
+    """
+
+    target: Target
+    priors: Priors
+    blocks: Blocks
+    scales: dict[str, Array]
+
+    def values(self, psf: Array, shared: Array) -> tuple[dict[str, Any], Array]:
+        """Return the parameters that are not the sources', and ln of their prior density."""
+        fixed = {name: value for name, value in self.priors.items() if name not in self.priors.free}
+        first, of_shared = constrained(shared, self.blocks.shared, self.priors, fixed, self.scales)
+        second, of_psf = constrained(psf, self.blocks.psf, self.priors, fixed | first, {})
+        return fixed | first | second, of_shared + of_psf
+
+    def psfs(self, values: dict[str, Any]) -> tuple[Any, Array]:
+        """Return each source's PSF and its width."""
+        psf: Any = with_slope(self.priors.psf, values.get("psf_slope"))
+        return psf.in_plate(values["psf_width"])
+
+    def shapes(self, values: dict[str, Any], at: Float[Array, "m 3"]) -> tuple[list[Array], Array]:
+        """Return the sources' counts at flux 1: of each group's (j, k) pixels that have any, and in the tiles, (m,)."""
+        psf, widths = self.psfs(values)
+        found, totals = [], jnp.zeros(len(at))
+        for tiles in self.target.tiles:
+            each, sums = tiles.light(*take(tiles.numbers, psf, widths), at[tiles.numbers, 0], at[tiles.numbers, 1])
+            found.append(each)
+            totals = totals.at[tiles.numbers].set(sums)
+        return found, totals
+
+    def light(self, shapes: list[Array], log_flux: Float[Array, " m"]) -> Float[Array, " n+1"]:
+        """Return the sources' counts in the pixels that have any."""
+        light = jnp.zeros_like(self.target.counts)
+        for tiles, each in zip(self.target.tiles, shapes, strict=True):
+            light = light.at[tiles.pixel].add(jnp.exp(log_flux[tiles.numbers])[:, None] * each)
+        return light.at[-1].set(0.0)
+
+    def state(self, sources: Array, psf: Array, shared: Array) -> State:
+        """Return the state of some parameters."""
+        values, _ = self.values(psf, shared)
+        smooth, total = self.smooth(values)
+        shapes, totals = self.shapes(values, sources)
+        light = self.light(shapes, sources[:, 2])
+        return State(sources, psf, shared, smooth, total, *self.target.far.at(psf), light, totals)
+
+    def smooth(self, values: dict[str, Any]) -> tuple[Array, Array]:
+        """Return the counts of all but the sources."""
+        return self.target.smooth(self.priors.scene.without(self.blocks.plate), self.priors.psf, values)
+
+    def log_posterior(self, state: State) -> Array:
+        """Return ln posterior of a state, but for a constant."""
+        values, log_prior = self.values(state.psf, state.shared)
+        of_sources = log_prior_of_sources(state.sources, self.blocks, self.priors, values)
+        mean, total = state.smooth + state.far + state.light, state.smooth_total + state.sources_total
+        return self.target.log_likelihood(mean, total) + log_prior + jnp.sum(of_sources)
+
+
+def take(numbers: Array, psf: Any, widths: Array) -> tuple[Any, Array]:
+    """Return the PSFs and widths of some sources."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[numbers], psf), widths[numbers]
+
+
+def move_sources(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[State, Array]:
+    """Move each source; return the state, and which of them moved, shape (m,)."""
+    target, blocks, priors = field.target, field.blocks, field.priors
+    values, _ = field.values(state.psf, state.shared)
+    psf, widths = field.psfs(values)
+    of_lattice, of_wide, of_choice, of_pick = jax.random.split(key, 4)
+    drawn, wide = (
+        jax.vmap(each.draw)(jax.random.split(one, _CANDIDATES))
+        for one, each in ((of_lattice, tuning.lattice), (of_wide, tuning.wide))
+    )
+    is_wide = jax.random.bernoulli(of_choice, _WIDE, drawn.shape[:2])
+    every = jnp.concatenate([state.sources[None], jnp.where(is_wide[:, :, None], wide, drawn)])
+    log_prior = jax.vmap(lambda at: log_prior_of_sources(at, blocks, priors, values))(every)
+    of_each = (jnp.log(1.0 - _WIDE), tuning.lattice), (jnp.log(_WIDE), tuning.wide)
+    log_proposal = jnp.logaddexp(*(share + jax.vmap(one.log_density)(every) for share, one in of_each))
+    moved = jnp.zeros(len(state.sources), bool)
+    sources, light, totals = state.sources, state.light, state.totals
+    for number, tiles in enumerate(target.tiles):
+        own = tiles.numbers
+        at = every[:, own]
+        shape, counts = take(own, psf, widths), target.counts[tiles.pixel]
+        each, sums = jax.vmap(lambda x, y, tiles=tiles, shape=shape: tiles.light(*shape, x, y))(at[..., 0], at[..., 1])
+        flux = jnp.exp(at[..., 2])
+        lights = flux[..., None] * each
+        rest = jnp.maximum((light + state.smooth + state.far)[tiles.pixel] - lights[0], _TINY)
+        log_likelihood = jnp.sum(counts * jnp.log1p(lights / rest), axis=-1) - flux * sums
+        log_weight = log_likelihood + log_prior[:, own] - log_proposal[:, own]
+        log_weight = jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
+        chosen = jax.random.categorical(jax.random.fold_in(of_pick, number), log_weight, axis=0)
+        pick = partial(_chosen, chosen)
+        sources = sources.at[own].set(pick(at))
+        totals = totals.at[own].set(pick(sums))
+        light = light.at[tiles.pixel].add(pick(lights) - lights[0]).at[-1].set(0.0)
+        moved = moved.at[own].set(chosen > 0)
+    return state._replace(sources=sources, light=light, totals=totals), moved
+
+
+def _chosen(chosen: Array, each: Array) -> Array:
+    """Take of candidates (c, j, ...) the chosen one of each source."""
+    index = chosen.reshape(1, -1, *(1,) * (each.ndim - 2))
+    return jnp.take_along_axis(each, index, axis=0)[0]
+
+
+def move_psf(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[State, Array]:
+    """Move the PSF, each source's flux following so that its counts in the tile stay; return whether it moved."""
+    if not field.blocks.psf:
+        return state, jnp.zeros((), bool)
+    of_draw, of_pick = jax.random.split(key)
+    normals = jax.random.normal(of_draw, (_PSF_CANDIDATES, len(state.psf) + _DEGREES))
+    scale = jnp.sqrt(jnp.mean(normals[:, len(state.psf) :] ** 2, axis=1, keepdims=True))
+    drawn = tuning.psf_middle + (normals[:, : len(state.psf)] / scale) @ tuning.psf_factor.T
+    every = jnp.concatenate([state.psf[None], drawn])
+    seen = jnp.log(jnp.maximum(state.totals, _TINY))
+
+    def weigh(psf: Array) -> tuple[Array, State]:
+        values, log_prior = field.values(psf, state.shared)
+        shapes, totals = field.shapes(values, state.sources)
+        follow = jnp.where(state.totals > 0, seen - jnp.log(jnp.maximum(totals, _TINY)), 0.0)
+        sources = state.sources.at[:, 2].add(follow)
+        light = field.light(shapes, sources[:, 2])
+        far, far_total = field.target.far.at(psf)
+        new = state._replace(sources=sources, psf=psf, light=light, totals=totals, far=far, far_total=far_total)
+        total = new.smooth_total + new.sources_total
+        height = field.target.log_likelihood(new.smooth + far + light, total) + log_prior
+        height = height + jnp.sum(log_prior_of_sources(sources, field.blocks, field.priors, values))
+        return height - log_student(psf, tuning.psf_middle, tuning.psf_factor), new
+
+    log_weight, states = jax.vmap(weigh)(every)
+    log_weight = jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
+    chosen = jax.random.categorical(of_pick, log_weight)
+    return jax.tree.map(lambda each: each[chosen], states), chosen > 0
+
+
+def log_student(z: Float[Array, " p"], middle: Array, factor: Array) -> Array:
+    """Return ln density of a multivariate Student-t with five degrees of freedom."""
+    off = solve_triangular(factor, z - middle, lower=True)
+    size = len(z)
+    constant = gammaln(0.5 * (_DEGREES + size)) - gammaln(0.5 * _DEGREES) - 0.5 * size * jnp.log(_DEGREES * jnp.pi)
+    spread = 0.5 * (_DEGREES + size) * jnp.log1p(off @ off / _DEGREES)
+    return constant - spread - jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+def move_shared(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[State, Array, Array]:
+    """Move what is shared along a path; return the state, the probability to accept it, and whether it diverged."""
+    of_sources, sources_total = state.light + state.far, state.sources_total
+
+    def log_density(shared: Array) -> Array:
+        values, log_prior = field.values(state.psf, shared)
+        mean, total = field.smooth(values)
+        height = field.target.log_likelihood(mean + of_sources, total + sources_total) + log_prior
+        if field.priors.conditional:
+            height = height + jnp.sum(log_prior_of_sources(state.sources, field.blocks, field.priors, values))
+        return height
+
+    found = hmc_step(key, state.shared, log_density, tuning.factor, tuning.step_size, tuning.num_steps)
+    values, _ = field.values(state.psf, found.position)
+    smooth, total = field.smooth(values)
+    return state._replace(shared=found.position, smooth=smooth, smooth_total=total), found.accept_prob, found.diverging
+
+
+class Sweep(NamedTuple):
+    """What is kept of a sweep.
+
+    Attributes:
+        sources, psf, shared: of the state.
+        log_posterior: but for a constant.
+        accept_prob, diverging: of the path.
+        psf_moved, sources_moved: whether the PSF moved, and which sources.
+    """
+
+    sources: Array
+    psf: Array
+    shared: Array
+    log_posterior: Array
+    accept_prob: Array
+    diverging: Array
+    psf_moved: Array
+    sources_moved: Array
+
+
+def sweep(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[State, Sweep]:
+    """Move everything once."""
+    first, second, third = jax.random.split(key, 3)
+    state, moved = move_sources(first, state, field, tuning)
+    for one in jax.random.split(second, _PSF_MOVES):
+        state, psf_moved = move_psf(one, state, field, tuning)
+    state, accept_prob, diverging = move_shared(third, state, field, tuning)
+    told = field.log_posterior(state), accept_prob, diverging, psf_moved, moved
+    return state, Sweep(state.sources, state.psf, state.shared, *told)

@@ -1,0 +1,119 @@
+"""A first guess of a field from its counts: what the sources have, and where extended sources are."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..detection.behind import Behind
+from ..detection.extended import find_shape
+from ..detection.fieldpsf import FieldPSF
+from ..detection.pointsources import PointSources
+from ..detection.ratiomap import RatioMap
+from ..detection.rounds import find_peaks, first_extended, fit_together, within
+from ..observation import Observation
+from ..priors import Priors
+from ..region import Region
+from ..scene import BackgroundMap, EllipticalBeta, Particles, Sky
+
+_MOST_EXTENDED = 4
+_LEAST_PEAK = 8.0
+_SAME_CLUSTER = 3.0
+_TYPICAL = 20.0
+
+
+class Guess(NamedTuple):
+    """What the counts say at a first look.
+
+    Attributes:
+        sources: the point sources, fitted.
+        clusters: (x, y) of the centre of each extended source [FITS image pixels].
+        sky, particles: level of the sky [flux unit / pixel], and normalisation of the map.
+    """
+
+    sources: PointSources
+    clusters: tuple[tuple[float, float], ...]
+    sky: float
+    particles: float
+
+    def parameters(self, observation: Observation, priors: Priors, plate: str) -> dict[str, Any]:
+        """Return values of the model's parameters to begin from; medians of the priors where nothing is known."""
+        found = priors.medians()
+        for name, own in (("x", self.sources.x), ("y", self.sources.y)):
+            low, high = priors.quantiles(f"{plate}_{name}", (0.001, 0.999))
+            found[f"{plate}_{name}"] = np.clip(own, low, high)
+        low, high = priors.quantiles(f"{plate}_flux", (1e-4, 1.0 - 1e-4))
+        found[f"{plate}_flux"] = np.clip(self.sources.flux, low, high)
+        for component in priors.scene.components:
+            if isinstance(component, Sky) and f"{component.prefix}background" in priors.free:
+                found[f"{component.prefix}background"] = self.sky
+            if isinstance(component, BackgroundMap) and "background_norm" in priors.free and self.particles > 0:
+                found["background_norm"] = self.particles
+            if isinstance(component, Particles) and self.particles > 0:
+                norms = f"{component.prefix}norm"
+                found[norms] = np.full_like(found[norms], self.particles)
+            if isinstance(component, EllipticalBeta):
+                x, y, core = (found[f"{component.prefix}{name}"] for name in ("x", "y", "core"))
+                found[f"{component.prefix}peak"] = _brightness(observation, x, y, core)
+        return found
+
+
+def first_guess(
+    observation: Observation,
+    regions: Sequence[Region],
+    psf: FieldPSF,
+    clusters: Sequence[tuple[float, float]] | None,
+    say: Callable[[str], None] | None = None,
+) -> Guess:
+    """Fit the sources and what lies behind them, and look for extended sources where none are given."""
+    ratio_map, behind = RatioMap(observation.exposure, psf), Behind.of(observation)
+    places = np.array([(one.x, one.y) for one in regions], float)
+    flux = np.full(len(places), _TYPICAL / np.median(observation.exposure[observation.exposure > 0]))
+    sources = PointSources.none(observation.exposure, psf).adding(places[:, 0], places[:, 1], flux)
+    fitted = behind.fit(observation.counts, np.zeros(observation.shape))
+    tested: list[tuple[int, int]] = []
+    first = np.array(observation.origin)
+    for column, row in np.reshape(clusters or (), (-1, 2)) - first:
+        behind = behind.with_extended(
+            find_shape(observation.counts, observation.exposure, fitted.mean, round(column), round(row))
+        )
+        fitted = behind.fit(observation.counts, sources.image())
+    for _ in range(_MOST_EXTENDED):
+        sources, fitted = fit_together(observation.counts, behind, fitted, sources)
+        if clusters is not None:
+            break
+        # Without the smooth correction c(x), which would take a faint extended source for background.
+        mean = fitted.model + sources.image()
+        ratio = ratio_map(observation.counts, mean)
+        rows, columns = find_peaks(ratio.gain, _LEAST_PEAK)
+        known = behind.half_light(fitted)
+        peaks = [(row, column, within(known, row, column)) for row, column in zip(rows, columns, strict=True)]
+        place = first_extended(observation.counts, mean, ratio_map, ratio, peaks, tested)
+        if place is None:
+            break
+        if say is not None:
+            say(f"an extended source at x={place[1] + first[0]} y={place[0] + first[1]}")
+        shape = find_shape(observation.counts, observation.exposure, mean, place[1], place[0])
+        behind = behind.with_extended(shape)
+        fitted = behind.fit(observation.counts, sources.image())
+    sky, particles = float(fitted.amplitudes[0]), float(fitted.amplitudes[1]) if len(behind.images) > 1 else 0.0
+    if clusters is None:
+        clusters = _apart(behind.half_light(fitted), first)
+    return Guess(sources, tuple((float(x), float(y)) for x, y in clusters), sky, particles)
+
+
+def _apart(known: list[Any], first: np.ndarray) -> list[tuple[float, float]]:
+    """Return the centres of extended sources; what lies within an earlier one belongs to it."""
+    kept: list[Any] = []
+    for number, (shape, _) in enumerate(known):
+        earlier = [one for one in known[:number] if one in kept]
+        if not within(earlier, shape.row, shape.column, _SAME_CLUSTER):
+            kept.append(known[number])
+    return [(shape.column + first[0], shape.row + first[1]) for shape, _ in kept]
+
+
+def _brightness(observation: Observation, x: float, y: float, radius: float) -> float:
+    """Return counts over exposure in a circle, at least one count's [flux unit / pixel]."""
+    inside = np.hypot(observation.columns - x, observation.rows - y) <= max(radius, 1.5)
+    time = float(observation.exposure[inside].sum())
+    return max(float(observation.counts[inside].sum()), 1.0) / max(time, 1e-300)

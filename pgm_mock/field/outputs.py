@@ -1,0 +1,57 @@
+"""The files of a field: tables, maps and draws, each whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..files import output_folder, replacing
+from ..mockheader import coordinates_of
+from ..tablefiles import write_table
+from .check import FieldCheck
+from .posterior import FieldPosterior
+from .table import parameters_table, sources_table
+
+
+def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck | None = None) -> list[Path]:
+    """Write the tables of sources and parameters, the maps, the draws, the learnt PSF and the check; return the paths.
+
+    sources.ecsv and .fits have a row for each source, parameters.ecsv one for each parameter that they share.
+    expected.fits holds the posterior's mean image, residual.fits counts less that; posterior.nc all draws, for ArviZ;
+    psf.txt what `--psf` takes; check.txt what `check_field` found.
+
+    Args:
+        posterior: of `fit_field`.
+        folder: made where it is missing.
+        check: of `check_field`; None leaves its file away.
+
+    Raises:
+        InputError: a folder that cannot be written to.
+    """
+    folder = output_folder(folder)
+    paths = write_table(folder, "sources", sources_table(posterior))
+    paths += [folder / name for name in ("parameters.ecsv", "expected.fits", "residual.fits", "posterior.nc")]
+    with replacing(paths[2]) as temporary:
+        parameters_table(posterior).write(temporary, format="ascii.ecsv", overwrite=True)
+    _write_map(posterior, paths[3], posterior.expected, "mean of the posterior's expected counts")
+    _write_map(posterior, paths[4], posterior.residual, "counts less the mean of the expected ones")
+    with replacing(paths[5]) as temporary:
+        posterior.tree.to_netcdf(temporary, engine="h5netcdf")
+    words = {"psf.txt": posterior.learnt().describe()}
+    if check is not None:
+        words["check.txt"] = "\n".join([posterior.line(), *check.lines()])
+    for name, text in words.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        paths.append(folder / name)
+    return paths
+
+
+def _write_map(posterior: FieldPosterior, path: Path, image: np.ndarray, meaning: str) -> None:
+    from astropy.io import fits
+
+    header = coordinates_of(posterior.observation)
+    header["BUNIT"] = "ct"
+    header["CONTENT"] = meaning
+    with replacing(path) as temporary:
+        hdu = fits.PrimaryHDU(image.astype(np.float32), header)
+        hdu.writeto(temporary, overwrite=True, output_verify="silentfix+ignore")

@@ -1,0 +1,72 @@
+"""The tables of a field: a row for each source, and one for each parameter that they share."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..fitsimage import pixel_degrees
+from ..tablefiles import tabulated
+from .posterior import FieldPosterior
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+type Columns = dict[str, tuple[Any, Any, str, str]]
+
+
+def sources_table(posterior: FieldPosterior) -> "QTable":
+    """Return positions, rates, counts and diagnostics of each source, with units and descriptions."""
+    from astropy import units
+
+    observation, plate = posterior.observation, posterior.plate
+    flux_unit = units.Unit(observation.flux_unit)
+    rate = "RATE" if flux_unit.is_equivalent(units.ct / units.s) else "FLUX"
+    x, y, flux = (posterior.quantiles(f"{plate}_{name}") for name in ("x", "y", "flux"))
+    drawn = [posterior.flat[f"{plate}_{name}"] for name in ("x", "y")]
+    columns: Columns = {"ID": (np.array([one.name for one in posterior.regions]), None, "meta.id", "name")}
+    if observation.wcs is not None:
+        sky = observation.wcs.celestial.pixel_to_world(x[1] - 1, y[1] - 1).icrs
+        error = 3600.0 * pixel_degrees(observation.wcs) * np.hypot(*(each.std(axis=0) for each in drawn))
+        columns["RA"] = sky.ra.deg, units.deg, "pos.eq.ra;meta.main", "right ascension (ICRS), median"
+        columns["DEC"] = sky.dec.deg, units.deg, "pos.eq.dec;meta.main", "declination (ICRS), median"
+        columns["RADEC_ERR"] = error, units.arcsec, "stat.error;pos.eq", "standard deviation of the position"
+    columns |= _with_errors("X_IMA", x, units.pix, "pos.cartesian.x", "FITS image column, median")
+    columns |= _with_errors("Y_IMA", y, units.pix, "pos.cartesian.y", "FITS image row, median")
+    columns |= _with_errors(rate, flux, flux_unit, "phot.count", "flux over the whole PSF, median")
+    seen = posterior.counts_of_sources()
+    columns |= _with_errors("CTS", seen, units.ct, "phot.count", "counts of the source on exposed pixels, median")
+    columns["ESS"] = posterior.ess_of_sources(), None, "stat.value", "least effective number of draws of x, y and flux"
+    table = tabulated(columns)
+    table.meta["R_HAT"], table.meta["PROBLEMS"] = posterior.chains.r_hat, "; ".join(posterior.chains.problems)
+    return table
+
+
+def _with_errors(name: str, levels: np.ndarray, unit: Any, ucd: str, meaning: str) -> Columns:
+    """Return the columns of a median and of the distances to the ends of the central 68 %."""
+    low, middle, high = levels
+    return {
+        name: (middle, unit, ucd, meaning),
+        f"{name}_LOWERR": (middle - low, unit, f"stat.error;{ucd}", "down to the 16 % quantile"),
+        f"{name}_UPERR": (high - middle, unit, f"stat.error;{ucd}", "up to the 84 % quantile"),
+    }
+
+
+def parameters_table(posterior: FieldPosterior) -> "QTable":
+    """Return a row for each parameter that all sources share: name, median, interval, unit and meaning."""
+    from astropy.table import QTable
+
+    from ..results import label_parameter
+
+    rows = []
+    known = posterior.priors.parameters
+    for name in posterior.model.blocks.shared + posterior.model.blocks.psf:
+        variable = posterior.tree["posterior"].to_dataset()[name]
+        label_parameter(variable, known[name], posterior.observation)
+        levels = np.reshape(posterior.quantiles(name), (3, -1))
+        for number, (low, middle, high) in enumerate(levels.T):
+            label = f"{name}[{number}]" if levels.shape[1] > 1 else name
+            rows.append((label, middle, low, high, variable.attrs["units"], variable.attrs["long_name"]))
+    for name, levels, unit, meaning in posterior.derived():
+        low, middle, high = levels
+        rows.append((name, middle, low, high, unit, meaning))
+    return QTable(rows=rows, names=("NAME", "MEDIAN", "LOW", "HIGH", "UNIT", "MEANING"))
