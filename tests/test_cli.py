@@ -570,7 +570,7 @@ def test_a_component_by_its_name(files, tmp_path, capsys):
     with fits.open(out) as hdus:
         assert {"extended_core", "extended_beta", "flux"} <= set(hdus["PARAMETERS"].columns.names)
     run(*command, "--component", "extend", status=2)
-    assert "component: expected extended, found 'extend'; did you mean extended?" in capsys.readouterr().err
+    assert "component: expected extended, cluster, found 'extend'; did you mean extended?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pgm_mock import GaussianPSF, Scene, model_graph
+from pgm_mock.demo import demo_field
 from pgm_mock.scene import Pixels, registry
 
 FOLDER = Path(__file__).parent.parent / "notebooks" / "howto"
@@ -61,6 +63,23 @@ def test_own_component():
     weight = image * core
     angle = 0.5 * np.arctan2(2 * (weight * x * y).sum(), (weight * (x**2 - y**2)).sum())
     assert angle == pytest.approx(0.7, abs=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_field(tmp_path, monkeypatch):
+    """Oracle: the sources, the cluster and the PSF that the simulated field was made from."""
+    monkeypatch.chdir(tmp_path)
+    said = run("field.md")
+    found, truth = said["found"], demo_field()
+    assert not found.chains.problems, found.line()
+    fluxes = found.flat["sources_flux"]
+    below = (fluxes < truth.fluxes).mean(axis=0)
+    assert stats.binom.sf(np.sum(np.abs(below - 0.5) > 0.475) - 1, len(below), 0.05) > 1e-3
+    for name, value in {"cluster_core": 5.0, "cluster_beta": 0.68, "cluster_peak": 7e-3, "psf_width": 1.5}.items():
+        draws = found.flat[name]
+        assert abs(draws.mean() - value) < 3.5 * draws.std(), name
+    assert not said["check"].sentences
 
 
 @pytest.mark.slow

@@ -74,7 +74,8 @@ def add_psf(parser: argparse.ArgumentParser, more: str = "") -> None:
 def add_component(parser: argparse.ArgumentParser) -> None:
     """Add --component."""
     more = (
-        "a component beside source and sky, with its default priors: extended, or one that a package brings; repeatable"
+        "a component beside source and sky, with its default priors: extended, cluster (elliptical), or one that a "
+        "package brings; repeatable"
     )
     parser.add_argument("--component", action="append", default=[], metavar="NAME", dest="components", help=more)
 

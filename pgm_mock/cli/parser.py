@@ -207,8 +207,8 @@ def _add_field(commands: Commands) -> None:
     place = "centre of an extended source [FITS image pixel]; repeatable; by default they are looked for"
     parser.add_argument("--cluster", action="append", default=[], metavar="X,Y", help=place)
     parser.add_argument("--no-cluster", action="store_true", help="there is no extended source")
-    models = "beta models of the first extended source (2)"
-    parser.add_argument("--betas", type=int, default=2, choices=[1, 2], help=models)
+    models = "beta models of the first extended source; by default 2 where it takes them"
+    parser.add_argument("--betas", type=int, choices=[1, 2], help=models)
     parser.add_argument("--priors", metavar="FILE", help="TOML file of priors of parameters such as psf_width")
     parser.add_argument("--chains", type=int, default=4, metavar="N", help="chains (4)")
     parser.add_argument("--warmup", type=int, default=300, metavar="N", help="sweeps of warm-up of each chain (300)")

@@ -192,7 +192,7 @@ def find_peaks(gain: np.ndarray, threshold: float, part_of_top: float = _PART_OF
     return rows[kept], columns[kept]
 
 
-def within(known: list[tuple[Ellipse, float]], row: int, column: int, radii: float = _WITHIN) -> bool:
+def within(known: list[tuple[Ellipse, float]], row: float, column: float, radii: float = _WITHIN) -> bool:
     """Whether a place lies within so many half-light radii of an extended source; `known` is `Behind.half_light`."""
     return any(np.hypot(one.row - row, one.column - column) < radii * radius for one, radius in known)
 

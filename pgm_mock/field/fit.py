@@ -42,7 +42,7 @@ def fit_field(
     psf: "str | PSF" = "auto",
     psf_sampling: float | None = None,
     clusters: Sequence[tuple[float, float]] | None = None,
-    betas: int = 2,
+    betas: int | None = None,
     changes: Mapping[str, Prior] | None = None,
     num_chains: int = 4,
     num_warmup: int = 300,
@@ -66,7 +66,8 @@ def fit_field(
             one PSF for all. Its width, and the slope of a King profile, are learnt from the field.
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
         clusters: (x, y) of the centre of each extended source [FITS image pixels]; None looks for them, () has none.
-        betas: how many beta models the first of them has, 1 or 2.
+        betas: how many beta models the first of them has, 1 or 2; None takes 2 where clusters are looked for and one
+            shape did not describe it.
         changes: by parameter, what stands in place of its default prior: a distribution or a fixed value.
         num_chains: at least 2, or nobody can tell whether they converged.
         num_warmup, num_samples: sweeps of each chain, rounded up to fifties.
@@ -87,6 +88,7 @@ def fit_field(
     psf_name = psf if isinstance(psf, str) else "auto"
     each = EachPSF.of([field_psf.at(one.x, one.y) for one in kept])
     guess = first_guess(observation, kept, field_psf, clusters, say)
+    betas = min(max(guess.shapes, 1), 2) if betas is None else betas
     model = field_priors(observation, kept, each, guess.clusters, betas).replace(**dict(changes or {}))
     if say is not None:
         say(f"{model.dimension} parameters: {model.scene.describe()}")
@@ -187,8 +189,8 @@ def _in_field(observation: Observation, regions: Sequence[Region]) -> list[Regio
     return kept
 
 
-def _check(betas: int, **numbers: int) -> None:
-    if betas not in (1, 2):
+def _check(betas: int | None, **numbers: int) -> None:
+    if betas not in (None, 1, 2):
         raise InputError(f"betas: expected 1 or 2, found {betas}")
     for name, number in numbers.items():
         if number < 1:

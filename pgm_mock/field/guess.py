@@ -28,11 +28,13 @@ class Guess(NamedTuple):
     Attributes:
         sources: the point sources, fitted.
         clusters: (x, y) of the centre of each extended source [FITS image pixels].
+        shapes: how many ellipses of Gaussians the first of them took.
         sky, particles: level of the sky [flux unit / pixel], and normalisation of the map.
     """
 
     sources: PointSources
     clusters: tuple[tuple[float, float], ...]
+    shapes: int
     sky: float
     particles: float
 
@@ -97,9 +99,11 @@ def first_guess(
         behind = behind.with_extended(shape)
         fitted = behind.fit(observation.counts, sources.image())
     sky, particles = float(fitted.amplitudes[0]), float(fitted.amplitudes[1]) if len(behind.images) > 1 else 0.0
+    known = behind.half_light(fitted)
+    shapes = sum(within(known[:1], shape.row, shape.column, _SAME_CLUSTER) for shape, _ in known)
     if clusters is None:
-        clusters = _apart(behind.half_light(fitted), first)
-    return Guess(sources, tuple((float(x), float(y)) for x, y in clusters), sky, particles)
+        clusters = _apart(known, first)
+    return Guess(sources, tuple((float(x), float(y)) for x, y in clusters), shapes, sky, particles)
 
 
 def _apart(known: list[Any], first: np.ndarray) -> list[tuple[float, float]]:

@@ -24,10 +24,8 @@ from ..scene import Pixels, Scene
 
 NOTHING = -60.0
 """ln of counts that are none."""
-_HALVES = (20, 36, 64, 110)
-"""Half sizes of the tiles [pixels]."""
-_FAINT, _WINGS = 25.0, 0.36
-"""A King profile falls as radius^-2.8: sources of 25 counts have the smallest tile, which grows as counts^0.36."""
+_HALVES = {100.0: 20, 1000.0: 30, math.inf: 44}
+"""Half sizes of the tiles of sources of up to so many counts [pixels]: the far wings beyond are tabulated."""
 _BLOCKS = (1, 2, 4, 8)
 """Sides of the blocks that are nodes of the sum over smooth light [pixels]."""
 _FINE = 14.0
@@ -153,9 +151,8 @@ def in_single(values: Any) -> Any:
 
 
 def half_of_tile(counts: float) -> int:
-    """How far a source of some counts is followed [pixels]."""
-    wanted = _HALVES[0] * (max(counts, _FAINT) / _FAINT) ** _WINGS
-    return next((half for half in _HALVES if half >= wanted), _HALVES[-1])
+    """How far the light of a source of some counts is followed [pixels]."""
+    return next(half for most, half in _HALVES.items() if counts <= most)
 
 
 def lit_pixels(observation: Observation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
