@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
-from scipy import stats
+from scipy import integrate, stats
 
 import pgm_mock
 from pgm_mock import InputError, KingPSF, Observation, Region, check_field, fit_field
@@ -25,6 +25,7 @@ from pgm_mock.field.density import constrained, unconstrained
 from pgm_mock.field.lattice import Lattice
 from pgm_mock.field.particles import ccds, live_time, with_particles
 from pgm_mock.field.posterior import _exact, _fast
+from pgm_mock.field.powerlaw import flux_prior
 from pgm_mock.field.target import make_nodes
 from pgm_mock.graph import model_graph
 from pgm_mock.inference.unconstrained import Data
@@ -348,6 +349,7 @@ def test_chi_square_of_fitted_bins_is_uniform():
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_a_check_says_what_fails_and_where():
     """A sky that rises along x, and a source that no list has: both are said."""
     sources = (*PLACES, (20.4, 110.2, 60.0))
@@ -360,6 +362,7 @@ def test_a_check_says_what_fails_and_where():
     assert "(20, 110)" in said
 
 
+@pytest.mark.slow
 def test_priors_of_a_field_are_changed_by_name(image):
     changes = {"psf_width": 1.3, "psf_slope": 1.5, "background": dist.LogNormal(np.log(SKY), 0.1)}
     found = fit_field(
@@ -407,6 +410,52 @@ def test_a_field_without_counts_and_a_source_outside(image):
             image, [*REGIONS, Region("far", np.nan, np.nan, 3.0)], psf=KING, betas=1, num_warmup=200, num_samples=50,
             num_chains=2,
         )  # fmt: skip
+
+
+# --- the population ---
+
+
+class Seen:
+    """A selection: half of the sources of 20 counts are detected."""
+
+    area = 1.0
+    fluxes = np.geomspace(2e-4, 0.1, 40)
+
+    @staticmethod
+    def completeness(flux):
+        return stats.norm.cdf(np.log(np.asarray(flux) / 2e-3) / 0.3)
+
+
+def test_a_selected_power_law():
+    """Oracle: quadrature: the density times the probability of a detection has the integral 1; Pareto's quantiles."""
+    for slope in (0.6, 1.5, 2.4):
+        prior = flux_prior(Seen(), 2)(slope)
+
+        def seen(log_flux, prior=prior):
+            flux = np.exp(log_flux)
+            return np.exp(float(prior.log_prob(flux))) * float(Seen.completeness(flux)) * flux
+
+        total = integrate.quad(seen, np.log(2e-4), np.log(10.0), limit=400, epsabs=1e-8)[0]
+        np.testing.assert_allclose(total, 1.0, rtol=0.02)
+        np.testing.assert_allclose(prior.icdf(0.5), stats.pareto(slope, scale=2e-4).ppf(0.5), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_slope_is_drawn_given_the_fluxes(image):
+    """Oracle: the slope's mean given the fluxes, on a grid, averaged over the draws (the law of total expectation)."""
+    found = fit_field(
+        image, REGIONS, psf=KING, betas=1, population=Seen(), num_warmup=200, num_samples=500, num_chains=2,
+        changes={"psf_width": 1.3, "psf_slope": 1.5},
+    )  # fmt: skip
+    slopes = np.linspace(0.2, 5.0, 300)
+    log_part = np.array([float(flux_prior(Seen(), 1)(slope).log_part) for slope in slopes])
+    sums = np.log(found.flat["sources_flux"] / 2e-4).sum(axis=1)
+    logs = 3 * np.log(slopes) - slopes * sums[:, None] - 3 * log_part
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    given = (weights @ slopes) / weights.sum(axis=1)
+    draws = found.flat["numbers_slope"]
+    assert abs(draws.mean() - given.mean()) < 5 * draws.std() / np.sqrt(200)
+    assert ("numbers_slope", "sources_flux") in model_graph(found.observation, found.priors).edges
 
 
 # --- the PSF that a field teaches ---

@@ -14,6 +14,7 @@ from ..detection.fieldpsf import FieldPSF
 from ..distributions import Prior
 from ..errors import DataWarning, InputError
 from ..observation import Observation
+from ..population import Selection
 from ..priors import Priors
 from ..psf import PSF, EachPSF
 from ..random import checked_seed
@@ -44,6 +45,7 @@ def fit_field(
     clusters: Sequence[tuple[float, float]] | None = None,
     betas: int | None = None,
     changes: Mapping[str, Prior] | None = None,
+    population: Selection | None = None,
     num_chains: int = 4,
     num_warmup: int = 300,
     num_samples: int = 800,
@@ -69,6 +71,9 @@ def fit_field(
         betas: how many beta models the first of them has, 1 or 2; None takes 2 where clusters are looked for and one
             shape did not describe it.
         changes: by parameter, what stands in place of its default prior: a distribution or a fixed value.
+        population: the probability of a detection, such as `sensitivity(found)`, where the sources are all that was
+            detected: the slope of their number counts is then a parameter, `numbers_slope`, and the fluxes' prior its
+            power law, corrected for what is not seen (Loredo 2004).
         num_chains: at least 2, or nobody can tell whether they converged.
         num_warmup, num_samples: sweeps of each chain, rounded up to fifties.
         seed: a whole number; None is another one each time.
@@ -89,7 +94,7 @@ def fit_field(
     each = EachPSF.of([field_psf.at(one.x, one.y) for one in kept])
     guess = first_guess(observation, kept, field_psf, clusters, say)
     betas = min(max(guess.shapes, 1), 2) if betas is None else betas
-    model = field_priors(observation, kept, each, guess.clusters, betas).replace(**dict(changes or {}))
+    model = field_priors(observation, kept, each, guess.clusters, betas, population).replace(**dict(changes or {}))
     if say is not None:
         say(f"{model.dimension} parameters: {model.scene.describe()}")
     start = prepared(observation, model, guess)

@@ -9,13 +9,15 @@ import numpyro.distributions as dist
 
 from ..distributions import Prior
 from ..errors import InputError
+from ..population import Selection
 from ..priors import Priors
 from ..psf import EachPSF
 from ..region import Region
-from ..scene import BackgroundMap, Component, EllipticalBeta, Particles, PointSources, Scene, Sky
+from ..scene import BackgroundMap, Component, EllipticalBeta, NumberCounts, Particles, PointSources, Scene, Sky
 from ..scene.neighbours import at_places
 from ..scene.pointsource import LEAST_REACH, REACH
 from .particles import ccds
+from .powerlaw import flux_prior
 
 if TYPE_CHECKING:
     from ..observation import Observation
@@ -34,6 +36,7 @@ def field_priors(
     psf: EachPSF,
     clusters: Sequence[tuple[float, float]] = (),
     betas: int = 2,
+    population: Selection | None = None,
 ) -> Priors:
     """Return the scene of a field with wide priors, made from the exposure and the places alone.
 
@@ -49,6 +52,7 @@ def field_priors(
         psf: of each source.
         clusters: (x, y) of the centre of each [FITS image pixels].
         betas: how many beta models describe the first of them, 1 or 2.
+        population: the probability of a detection; the fluxes are then those of a power law of free slope.
 
     Raises:
         InputError: no source, or one that cannot be placed.
@@ -79,6 +83,12 @@ def field_priors(
             median, spread = _CORES[name]
             own["core"] = dist.LogNormal(math.log(median), spread)
         priors |= {f"{component.prefix}{parameter}": prior for parameter, prior in own.items()}
+    if population is not None:
+        numbers = NumberCounts()
+        components.append(numbers)
+        own = numbers.defaults(observation, *observation.centre, psf)
+        priors |= {f"{numbers.prefix}{name}": prior for name, prior in own.items()}
+        priors[f"{SOURCES}_flux"] = flux_prior(population, len(regions))
     priors |= psf_priors(psf)
     return Priors(psf, Scene(tuple(components)), **priors)
 

@@ -6,6 +6,7 @@ from .component import Component
 from .elliptical import EllipticalBeta
 from .light import Counts, Level, Light, Optics, Pixels, Products
 from .neighbours import PointSources
+from .numbercounts import NumberCounts
 from .parameter import Parameter
 from .particles import Particles
 from .pointsource import SOURCE, PointSource
@@ -23,6 +24,7 @@ __all__ = [
     "EllipticalBeta",
     "Level",
     "Light",
+    "NumberCounts",
     "Optics",
     "Parameter",
     "Particles",

@@ -12,6 +12,7 @@ from .beta import Beta
 from .component import Component
 from .elliptical import EllipticalBeta
 from .neighbours import PointSources
+from .numbercounts import NumberCounts
 from .parameter import Parameter
 from .particles import Particles
 from .pointsource import PointSource
@@ -78,7 +79,7 @@ def _register(kind: type[Component]) -> None:
     KINDS[kind.__name__] = kind
 
 
-for _kind in (PointSource, Sky, BackgroundMap, PointSources, Beta, EllipticalBeta, Particles):
+for _kind in (PointSource, Sky, BackgroundMap, PointSources, Beta, EllipticalBeta, Particles, NumberCounts):
     _register(_kind)
 _OWN = tuple(KINDS)
 
