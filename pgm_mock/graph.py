@@ -266,7 +266,7 @@ def _draw_plate(graph: ModelGraph, axes: Any, positions: dict[str, tuple[float, 
     axes.text(
         right - 0.08,
         -bottom + 0.1,
-        f"{plate}s ${graph.indices[plate]}$",
+        f"{plate.removesuffix('s')}s ${graph.indices[plate]}$",
         ha="right",
         va="bottom",
         fontsize=9,

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from typing import Any
 
 import numpyro.distributions as dist
@@ -34,18 +35,19 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{label}: expected TOML: {error}") from error
 
 
-def prior_of_table(name: str, table: Any, centre: float | None) -> Prior:
+def prior_of_table(name: str, table: Any, centre: float | None, known: Collection[str] | None = None) -> Prior:
     """Make a prior from its TOML table.
 
     Args:
         name: the parameter.
         table: as TOML has it.
         centre: what "center" stands for [FITS image pixels]; None where it stands for nothing.
+        known: names of parameters; by default those that are one number, of all components.
 
     Raises:
         InputError: an entry that is not understood.
     """
-    if name not in (single := known_parameters(plural=False)):
+    if name not in (single := known_parameters(plural=False) if known is None else known):
         raise InputError(f"[{name}]: expected a table named {', '.join(single)}")
     if not isinstance(table, dict) or ("dist" in table) == ("value" in table):
         found = shown(table)

@@ -247,13 +247,14 @@ def test_a_lattice_draws_what_its_density_says():
         jnp.full((1, 2), -2.0), jnp.full((1, 2), 4.0 / side), jnp.log(share)[None], jnp.cumsum(share)[None],
         jnp.asarray(nothing - 1.0), jnp.asarray(0.5 * ones),
     )  # fmt: skip
-    draws = jax.vmap(lattice.draw)(jax.random.split(jax.random.key(0), 20_000))
-    log_q = np.asarray(jax.vmap(lattice.log_density)(draws))[:, 0]
+    seen = jnp.array([0.3])
+    draws = jax.vmap(lambda key: lattice.draw(key, seen))(jax.random.split(jax.random.key(0), 20_000))
+    log_q = np.asarray(jax.vmap(lambda at: lattice.log_density(at, seen))(draws))[:, 0]
     inside = stats.truncnorm(-2.5, 2.5, scale=0.8).logpdf(np.asarray(draws)[:, 0, :2]).sum(axis=1)
-    weight = np.exp(inside + stats.norm.logpdf(np.asarray(draws)[:, 0, 2], -1.0, 0.4) - log_q)
+    weight = np.exp(inside + stats.norm.logpdf(np.asarray(draws)[:, 0, 2], -1.3, 0.4) - log_q)
     assert abs(weight.mean() - 1) < 4 * weight.std() / np.sqrt(len(weight))
     outside = jnp.array([[2.5, 0.0, 0.0]])
-    assert np.isneginf(lattice.log_density(outside)[0])
+    assert np.isneginf(lattice.log_density(outside, seen)[0])
 
 
 def test_hamiltonian_paths_keep_a_gaussian():
@@ -391,8 +392,10 @@ def test_chains_that_disagree_are_told():
         ([], {}, "regions: expected at least one source, found none"),
         ([Region("1", 500.0, 20.0, 3.0)], {}, "expected a source on exposed pixels, found none of 1"),
         (REGIONS, {"betas": 3}, "betas: expected 1 or 2, found 3"),
+        ([*REGIONS, REGIONS[0]._replace(name="9")], {}, "expected each source once, found 1 and 9 within 1 pixel"),
+        (REGIONS, {"clusters": [(5000.0, 20.0)]}, "clusters: expected places on exposed pixels, found x=5000 y=20"),
         (REGIONS, {"num_chains": 0}, "num_chains: expected at least 1, found 0"),
-        (REGIONS, {"changes": {"sources_colour": 1.0}}, "unknown"),
+        (REGIONS, {"changes": {"sources_colour": 1.0}}, "expected .*sources_flux.*, found sources_colour"),
         (REGIONS, {"seed": -1}, "seed: expected a whole number"),
         (REGIONS, {"psf": "airy"}, "psf: expected"),
     ],
@@ -477,7 +480,7 @@ def test_a_catalogue_takes_the_psf_of_its_field(image, tmp_path, monkeypatch):
     calls = []
 
     class Learnt:
-        chains = type("Chains", (), {"problems": ()})
+        chains = type("Chains", (), {"r_hat": 1.0})
 
         @staticmethod
         def learnt():

@@ -13,6 +13,8 @@ from .fields import Field
 LEARN = "field"
 """What `psf` is where the field is to teach it."""
 _KEPT = "psf.json"
+_USABLE = 1.05
+"""R-hat below which the PSF of chains that are short of effective draws is known well enough."""
 
 
 def learnt_psf(
@@ -44,7 +46,7 @@ def learnt_psf(
     from ..field import fit_field
 
     found = fit_field(observation, regions, psf_sampling=psf_sampling, seed=seed, progress=progress, say=say)
-    if found.chains.problems:
+    if not found.chains.r_hat < _USABLE:
         raise InputError(f"psf {LEARN!r}: expected chains that converge, found {found.line()}")
     words = found.learnt().describe()
     with replacing(path) as temporary:

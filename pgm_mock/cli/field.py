@@ -30,7 +30,7 @@ def run(options: Namespace) -> int:
     observation = read_observation(options)
     regions = read_regions(options.regions, observation)
     tables = read_tables(options.priors) if options.priors else {}
-    changes = {name: prior_of_table(name, table, None) for name, table in tables.items()}
+    changes = {name: prior_of_table(name, table, None, tables) for name, table in tables.items()}
     folder = output_folder(options.out)
     say_psf(options, observation)
     found = _fitted(options, observation, regions, clusters, changes)

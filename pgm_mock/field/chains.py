@@ -20,7 +20,7 @@ class Chains:
 
     Attributes:
         draws: of each free parameter, shape (chain, draw), or (chain, draw, source).
-        statistics: of the draws under ArviZ's names, shape (chain, draw); sources_moved, (chain, draw, source).
+        statistics: of the draws under ArviZ's names, shape (chain, draw); share_moved: of the sources.
         r_hat: the largest split R-hat, of the parameter `slowest`.
         ess_bulk, ess_tail: the least effective sample sizes.
         slowest: the parameter that mixes worst.
@@ -55,7 +55,7 @@ class Chains:
             "acceptance_rate": swept.accept_prob,
             "diverging": swept.diverging,
             "psf_moved": swept.psf_moved,
-            f"{prefix}moved": swept.sources_moved,
+            "share_moved": np.mean(swept.sources_moved, axis=-1),
         }
         return cls(draws, statistics, *_judged(draws, int(swept.diverging.sum())))
 
@@ -81,6 +81,8 @@ def _judged(draws: dict[str, np.ndarray], divergences: int) -> tuple[float, floa
         }
     r_hat, bulk, tail = max(every["r_hat"].values()), min(every["bulk"].values()), min(every["tail"].values())
     slowest = min(every["bulk"], key=every["bulk"].__getitem__)
+    if draws[slowest].ndim > 2:
+        slowest += f"[{int(np.argmin(ess(tree[slowest], method='bulk').values)) + 1}]"
     problems = []
     if len(next(iter(draws.values()))) < 2:
         problems.append("one chain: whether it has converged cannot be told, expected at least 2")

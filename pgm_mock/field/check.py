@@ -68,21 +68,24 @@ class FieldCheck:
     """What a check of a field found.
 
     Attributes:
-        families: by name: annuli, inner and outer sectors, exposure, sources.
+        families: by name: annuli, inner and outer sectors, bins of exposure, sources.
         left: x, y [FITS image pixels] and ln likelihood ratio of sources that no list has, shape (k, 3), the highest
             first.
+        limit: p-value below which a family fails.
         sentences: what is wrong, in words; empty where nothing is.
     """
 
     families: dict[str, Bins]
     left: np.ndarray
+    limit: float
     sentences: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """Say each family in a line, and then what is wrong."""
         told = []
         for name, one in self.families.items():
-            told.append(f"{name}: chi2 {one.chi2:.1f} for {one.dof:.1f}, p {one.p_value:.2g}")
+            verdict = f"fails (below {self.limit:.2g})" if one.p_value < self.limit else "sound"
+            told.append(f"{name}: chi2 {one.chi2:.4g} for {one.dof:.3g}, p {one.p_value:.2g}: {verdict}")
         return told + list(self.sentences)
 
 
@@ -102,7 +105,8 @@ def check_field(posterior: FieldPosterior, significance: float = SIGNIFICANCE) -
     for name, (labels, middles, number_of) in _divisions(observation, posterior, mean, centre).items():
         families[name] = _bins(labels, middles, number_of, observation.counts, images, rng)
     left = _left_over(posterior, mean)
-    return FieldCheck(families, left, _in_words(observation, families, left, significance / len(families)))
+    limit = significance / len(families)
+    return FieldCheck(families, left, limit, _in_words(families, left, limit))
 
 
 def _centre(posterior: FieldPosterior) -> np.ndarray:
@@ -140,7 +144,7 @@ def _divisions(
     unit = observation.exposure_unit
     between = [f"where the exposure is {a:.4g} to {b:.4g} {unit}" for a, b in pairwise(levels)]
     if between:
-        found["exposure"] = between, 0.5 * (levels[:-1] + levels[1:]), np.where(exposed, level, -1)
+        found["bins of exposure"] = between, 0.5 * (levels[:-1] + levels[1:]), np.where(exposed, level, -1)
     places = np.stack([np.median(posterior.flat[f"{posterior.plate}_{axis}"], axis=0) for axis in "xy"], axis=1)
     near = np.full(observation.shape, -1)
     for number, (x, y) in enumerate(places):
@@ -197,14 +201,14 @@ def _left_over(posterior: FieldPosterior, mean: np.ndarray) -> np.ndarray:
     return np.stack([x, y, ratio.gain[rows, columns]], axis=1).reshape(-1, 3)
 
 
-def _in_words(observation: Observation, families: dict[str, Bins], left: np.ndarray, limit: float) -> tuple[str, ...]:
+def _in_words(families: dict[str, Bins], left: np.ndarray, limit: float) -> tuple[str, ...]:
     said = []
     for name, one in sorted(families.items(), key=lambda item: item[1].p_value):
         if one.p_value < limit:
             worst = one.worst
-            many = f"{one.observed[worst]:.0f} counts where {one.expected[worst]:.1f} are expected"
+            many = f"{one.observed[worst]:.0f} counts where {one.expected[worst]:.4g} are expected"
             said.append(
-                f"the {name} are not those of the model (chi2 {one.chi2:.1f} for {one.dof:.1f}), most of all "
+                f"the {name} are not those of the model (chi2 {one.chi2:.4g} for {one.dof:.3g}), most of all "
                 f"{one.labels[worst]}: {many} ({one.pulls[worst]:+.1f} sigma)"
             )
     if len(left):

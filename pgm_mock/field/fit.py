@@ -1,7 +1,6 @@
 """fit_field(): a whole field as one model."""
 
 import itertools
-import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +31,10 @@ from .target import NOTHING, FarWings, Target, as_arrays, as_row, lit_pixels, ma
 _TINY = 1e-30
 _NODES, _REACH = {"psf_width": 3, "psf_slope": 13}, 1e-4
 """Of the grid on which the far wings are known: they are a power law of the width, for each slope."""
+_SAME, _NEAR = 1.0, 5.0
+"""Sources that are so near are one; a cluster's centre is so near to exposed pixels [pixels]."""
+_CORE, _WIDE = 3.0, 15.0
+"""A source so near to a cluster's centre, or of a circle so wide about it, may be the cluster [pixels]."""
 _LEAST_FAR = 1e-9
 """Counts in a pixel below which there is no far wing: rounding leaves as much in a source's own tile."""
 
@@ -89,12 +92,17 @@ def fit_field(
     if not observation.counts.any():
         raise InputError("counts: expected some, found none")
     kept = _in_field(observation, regions)
+    _check_places(observation, kept, clusters)
     field_psf = FieldPSF.of(observation, psf, psf_sampling)
     psf_name = psf if isinstance(psf, str) else "auto"
     each = EachPSF.of([field_psf.at(one.x, one.y) for one in kept])
     guess = first_guess(observation, kept, field_psf, clusters, say)
     betas = min(max(guess.shapes, 1), 2) if betas is None else betas
-    model = field_priors(observation, kept, each, guess.clusters, betas, population).replace(**dict(changes or {}))
+    _warn_of_points(kept, guess.clusters)
+    model = field_priors(observation, kept, each, guess.clusters, betas, population)
+    if unknown := [name for name in changes or {} if name not in model]:
+        raise InputError(f"priors: expected {', '.join(model)}, found {', '.join(unknown)}")
+    model = model.replace(**dict(changes or {}))
     if say is not None:
         say(f"{model.dimension} parameters: {model.scene.describe()}")
     start = prepared(observation, model, guess)
@@ -120,7 +128,10 @@ def prepared(observation: Observation, priors: Priors, guess: Guess) -> Start:
     target = _target(observation, guess, len(blocks.psf))
     scales = {name: jnp.asarray(parameters[name], float) for name in blocks.amplitudes}
     start = find_start(Field(target, priors, blocks, scales), parameters)
-    return start._replace(field=_with_far_wings(start, observation))
+    field = _with_far_wings(start, observation)
+    lattice = start.tuning.lattice
+    lattice = lattice._replace(log_flux=lattice.log_flux + field.target.far.at(jnp.asarray(start.psf))[2][:, None])
+    return start._replace(field=field, tuning=start.tuning._replace(lattice=lattice))
 
 
 def _target(observation: Observation, guess: Guess, parameters: int) -> Target:
@@ -129,7 +140,7 @@ def _target(observation: Observation, guess: Guess, parameters: int) -> Target:
     tiles = make_tiles(observation, sources.x, sources.y, sources.counts())
     nodes = make_nodes(observation, np.reshape(guess.clusters, (-1, 2)), ccds(observation))
     lit, ones = as_row(observation, rows, columns), np.ones(len(counts) + 1)
-    far = FarWings.none(parameters, len(counts))
+    far = FarWings.none(parameters, len(counts), len(sources))
     return Target(*as_arrays((np.append(counts, 0.0), lit, nodes, tiles, far, ones)))
 
 
@@ -141,7 +152,7 @@ def _with_far_wings(start: Start, observation: Observation) -> Field:
     plate = field.priors.scene.only(field.blocks.plate)
 
     def beyond(psf: np.ndarray) -> np.ndarray:
-        """Return ln of the counts beyond the tiles in the pixels that have any, and of their sum."""
+        """Return ln of the counts beyond the tiles in lit pixels, of their sum, and of each tile's own."""
         there = state_of(field, state.sources, jnp.asarray(psf), state.shared)
         seen = jnp.where(state.totals > 0, state.totals / jnp.maximum(there.totals, _TINY), 1.0)
         sources = state.sources.at[:, 2].add(jnp.log(seen))
@@ -152,13 +163,14 @@ def _with_far_wings(start: Start, observation: Observation) -> Field:
         image = expected_image(plate, observation, field.priors.psf, values)
         far = image[rows, columns] - np.asarray(there.light)[:-1]
         far = np.append(far, image.sum() - float(jnp.exp(sources[:, 2]) @ there.totals))
-        return np.log(np.maximum(far, _LEAST_FAR))
+        return np.log(np.append(np.maximum(far, _LEAST_FAR), np.maximum(there.totals, _TINY)))
 
     grid = _grid_of_psf(field)
     shape = tuple(map(len, grid))
     logs = np.stack([beyond(np.array(node)) for node in itertools.product(*grid)]).reshape(*shape, -1)
-    counts = np.append(logs[..., :-1].reshape(-1, len(rows)), np.full((math.prod(shape), 1), NOTHING), axis=1)
-    far = FarWings(*as_arrays((grid, counts.reshape(*shape, -1), logs[..., -1])))
+    counts = logs[..., : len(rows) + 1].copy()
+    counts[..., -1] = NOTHING
+    far = FarWings(*as_arrays((grid, counts, logs[..., len(rows)], logs[..., len(rows) + 1 :])))
     reference = np.array(state.smooth + state.light + far.at(state.psf)[0])
     reference[-1] = 1.0
     return field._replace(target=field.target._replace(far=far, reference=jnp.asarray(reference)))
@@ -192,6 +204,31 @@ def _in_field(observation: Observation, regions: Sequence[Region]) -> list[Regio
     if lost := len(regions) - len(kept):
         warnings.warn(f"regions: {lost} of {len(regions)} are on no exposed pixel: left out", DataWarning, 3)
     return kept
+
+
+def _check_places(
+    observation: Observation, regions: Sequence[Region], clusters: Sequence[tuple[float, float]] | None
+) -> None:
+    """Raise InputError where two sources are at one place, or a cluster is nowhere near exposed pixels."""
+    places = np.array([(one.x, one.y) for one in regions], float)
+    apart = np.hypot(*(places[:, None] - places).transpose(2, 0, 1)) + _SAME * np.eye(len(places))
+    first, second = map(int, np.unravel_index(int(apart.argmin()), apart.shape))
+    if apart[first, second] < _SAME:
+        names = f"{regions[first].name} and {regions[second].name}"
+        raise InputError(f"regions: expected each source once, found {names} within {_SAME:g} pixel")
+    for x, y in () if clusters is None else clusters:
+        near = np.hypot(observation.columns - x, observation.rows - y) <= _NEAR
+        if not (np.isfinite([x, y]).all() and (observation.exposure[near] > 0).any()):
+            raise InputError(f"clusters: expected places on exposed pixels, found x={x:g} y={y:g}")
+
+
+def _warn_of_points(regions: Sequence[Region], clusters: Sequence[tuple[float, float]]) -> None:
+    """Warn of listed sources in a cluster's core: they may be the cluster itself."""
+    for one in regions:
+        for x, y in clusters:
+            if np.hypot(one.x - x, one.y - y) <= max(_CORE, one.radius if one.radius > _WIDE else 0.0):
+                said = f"source {one.name} lies in the core of the extended source at x={x:.0f} y={y:.0f}"
+                warnings.warn(f"regions: {said}: both are fitted, and one of them may be no source", DataWarning, 3)
 
 
 def _check(betas: int | None, **numbers: int) -> None:

@@ -36,7 +36,7 @@ class State(NamedTuple):
         sources: x, y [FITS image pixels] and ln flux of each, shape (m, 3).
         psf, shared: unconstrained parameters, shapes (p,) and (d,).
         smooth, smooth_total: counts of what is shared in the pixels that have any, shape (n + 1,), and in all.
-        far, far_total: the same of the sources' far wings.
+        far, far_total, seen: the same of the sources' far wings, and ln of what each has in its tile at flux 1.
         light: of all sources there, shape (n + 1,).
         totals: of each source at flux 1, in its tile, shape (m,).
     """
@@ -48,6 +48,7 @@ class State(NamedTuple):
     smooth_total: Array
     far: Float[Array, " n+1"]
     far_total: Array
+    seen: Float[Array, " m"]
     light: Float[Array, " n+1"]
     totals: Float[Array, " m"]
 
@@ -133,6 +134,20 @@ class Field(NamedTuple):
         """Return the counts of all but the sources."""
         return self.target.smooth(self.priors.scene.without(self.blocks.plate), self.priors.psf, values)
 
+    def with_psf(self, state: State, psf: Float[Array, " p"]) -> tuple[Array, State]:
+        """Return ln posterior, but for a constant, and the state with another PSF, each source's counts as they are."""
+        values, log_prior = self.values(psf, state.shared)
+        shapes, totals = self.shapes(values, state.sources)
+        follow = jnp.log(jnp.maximum(state.totals, _TINY)) - jnp.log(jnp.maximum(totals, _TINY))
+        sources = state.sources.at[:, 2].add(jnp.where(state.totals > 0, follow, 0.0))
+        light = self.light(shapes, sources[:, 2])
+        far, far_total, seen = self.target.far.at(psf)
+        moved = {"far": far, "far_total": far_total, "seen": seen}
+        new = state._replace(sources=sources, psf=psf, light=light, totals=totals, **moved)
+        total = new.smooth_total + new.sources_total
+        height = self.target.log_likelihood(new.smooth + far + light, total) + log_prior
+        return height + jnp.sum(log_prior_of_sources(sources, self.blocks, self.priors, values)), new
+
     def log_posterior(self, state: State) -> Array:
         """Return ln posterior of a state, but for a constant."""
         values, log_prior = self.values(state.psf, state.shared)
@@ -153,14 +168,15 @@ def move_sources(key: Array, state: State, field: Field, tuning: Tuning) -> tupl
     psf, widths = field.psfs(values)
     of_lattice, of_wide, of_choice, of_pick = jax.random.split(key, 4)
     drawn, wide = (
-        jax.vmap(each.draw)(jax.random.split(one, _CANDIDATES))
-        for one, each in ((of_lattice, tuning.lattice), (of_wide, tuning.wide))
+        jax.vmap(draw)(jax.random.split(one, _CANDIDATES))
+        for one, draw in ((of_lattice, lambda key: tuning.lattice.draw(key, state.seen)), (of_wide, tuning.wide.draw))
     )
     is_wide = jax.random.bernoulli(of_choice, _WIDE, drawn.shape[:2])
     every = jnp.concatenate([state.sources[None], jnp.where(is_wide[:, :, None], wide, drawn)])
     log_prior = jax.vmap(lambda at: log_prior_of_sources(at, blocks, priors, values))(every)
-    of_each = (jnp.log(1.0 - _WIDE), tuning.lattice), (jnp.log(_WIDE), tuning.wide)
-    log_proposal = jnp.logaddexp(*(share + jax.vmap(one.log_density)(every) for share, one in of_each))
+    log_lattice = jax.vmap(lambda at: tuning.lattice.log_density(at, state.seen))(every)
+    log_wide = jax.vmap(tuning.wide.log_density)(every)
+    log_proposal = jnp.logaddexp(jnp.log(1.0 - _WIDE) + log_lattice, jnp.log(_WIDE) + log_wide)
     moved = jnp.zeros(len(state.sources), bool)
     sources, light, totals = state.sources, state.light, state.totals
     for number, tiles in enumerate(target.tiles):
@@ -198,19 +214,9 @@ def move_psf(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[St
     scale = jnp.sqrt(jnp.mean(normals[:, len(state.psf) :] ** 2, axis=1, keepdims=True))
     drawn = tuning.psf_middle + (normals[:, : len(state.psf)] / scale) @ tuning.psf_factor.T
     every = jnp.concatenate([state.psf[None], drawn])
-    seen = jnp.log(jnp.maximum(state.totals, _TINY))
 
     def weigh(psf: Array) -> tuple[Array, State]:
-        values, log_prior = field.values(psf, state.shared)
-        shapes, totals = field.shapes(values, state.sources)
-        follow = jnp.where(state.totals > 0, seen - jnp.log(jnp.maximum(totals, _TINY)), 0.0)
-        sources = state.sources.at[:, 2].add(follow)
-        light = field.light(shapes, sources[:, 2])
-        far, far_total = field.target.far.at(psf)
-        new = state._replace(sources=sources, psf=psf, light=light, totals=totals, far=far, far_total=far_total)
-        total = new.smooth_total + new.sources_total
-        height = field.target.log_likelihood(new.smooth + far + light, total) + log_prior
-        height = height + jnp.sum(log_prior_of_sources(sources, field.blocks, field.priors, values))
+        height, new = field.with_psf(state, psf)
         return height - log_student(psf, tuning.psf_middle, tuning.psf_factor), new
 
     log_weight, states = jax.vmap(weigh)(every)

@@ -98,12 +98,24 @@ def first_guess(
         shape = find_shape(observation.counts, observation.exposure, mean, place[1], place[0])
         behind = behind.with_extended(shape)
         fitted = behind.fit(observation.counts, sources.image())
-    sky, particles = float(fitted.amplitudes[0]), float(fitted.amplitudes[1]) if len(behind.images) > 1 else 0.0
+    sky, particles = fitted.amplitudes[0], 0.0
+    if observation.background_map is not None:
+        sky, particles = _halves(observation, fitted.amplitudes)
     known = behind.half_light(fitted)
     shapes = sum(within(known[:1], shape.row, shape.column, _SAME_CLUSTER) for shape, _ in known)
     if clusters is None:
         clusters = _apart(known, first)
-    return Guess(sources, tuple((float(x), float(y)) for x, y in clusters), shapes, sky, particles)
+    return Guess(sources, tuple((float(x), float(y)) for x, y in clusters), shapes, float(sky), float(particles))
+
+
+def _halves(observation: Observation, amplitudes: np.ndarray) -> tuple[float, float]:
+    """Divide sky and particles in two equal parts: a climb from either alone would not leave it."""
+    exposed = observation.exposure > 0
+    of_sky, of_map = (
+        float(np.sum(image[exposed])) for image in (observation.exposure, np.asarray(observation.background_map))
+    )
+    total = float(amplitudes[0]) * of_sky + float(amplitudes[1]) * of_map
+    return 0.5 * total / of_sky, 0.5 * total / of_map
 
 
 def _apart(known: list[Any], first: np.ndarray) -> list[tuple[float, float]]:

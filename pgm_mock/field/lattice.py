@@ -25,7 +25,7 @@ _TEMPER, _EVEN = 0.8, 0.1
 """The proposal is wider than the density: its power, and the part that is the same all over the lattice."""
 _DEGREES = 5
 _WIDER = 1.2
-_LEAST_WIDTH, _MOST_WIDTH = 0.02, 2.0
+_LEAST_WIDTH, _MOST_WIDTH = 0.005, 2.0
 _LONGEST = 2.0
 _TWICE = 2.0
 
@@ -69,7 +69,8 @@ class Lattice(NamedTuple):
         step: between places, along x and y, shape (m, 2).
         log_share: of each place, shape (m, side²); x runs fastest.
         cumulated: the shares added up, shape (m, side²).
-        log_flux, width: Student-t of ln flux at each place, shape (m, side²).
+        log_flux, width: Student-t at each place, shape (m, side²), of ln flux, or of that plus `seen`: ln of the light
+            that the tile holds, which changes with the PSF, while the source's counts do not.
     """
 
     low: Float[Array, "m 2"]
@@ -79,7 +80,7 @@ class Lattice(NamedTuple):
     log_flux: Float[Array, "m s"]
     width: Float[Array, "m s"]
 
-    def draw(self, key: Array) -> Float[Array, "m 3"]:
+    def draw(self, key: Array, seen: Float[Array, " m"]) -> Float[Array, "m 3"]:
         """Draw x, y and ln flux of each source."""
         of_place, of_offset, of_flux = jax.random.split(key, 3)
         number = len(self.low)
@@ -91,9 +92,9 @@ class Lattice(NamedTuple):
         normals = jax.random.normal(of_flux, (number, 1 + _DEGREES))
         t = normals[:, 0] / jnp.sqrt(jnp.mean(normals[:, 1:] ** 2, axis=1))
         log_flux, width = (jnp.take_along_axis(each, cell[:, None], 1)[:, 0] for each in (self.log_flux, self.width))
-        return jnp.concatenate([place, (log_flux + width * t)[:, None]], axis=1)
+        return jnp.concatenate([place, (log_flux - seen + width * t)[:, None]], axis=1)
 
-    def log_density(self, at: Float[Array, "m 3"]) -> Float[Array, " m"]:
+    def log_density(self, at: Float[Array, "m 3"], seen: Float[Array, " m"]) -> Float[Array, " m"]:
         """Return ln density of that."""
         index = jnp.floor((at[:, :2] - self.low) / self.step).astype(int)
         inside = jnp.all((index >= 0) & (index < _SIDE), axis=1)
@@ -101,7 +102,7 @@ class Lattice(NamedTuple):
         share, middle, width = (
             jnp.take_along_axis(each, cell, 1)[:, 0] for each in (self.log_share, self.log_flux, self.width)
         )
-        t = (at[:, 2] - middle) / width
+        t = (at[:, 2] + seen - middle) / width
         constant = gammaln(0.5 * (_DEGREES + 1)) - gammaln(0.5 * _DEGREES) - 0.5 * np.log(_DEGREES * np.pi)
         of_flux = constant - jnp.log(width) - 0.5 * (_DEGREES + 1) * jnp.log1p(t**2 / _DEGREES)
         return jnp.where(inside, share - jnp.sum(jnp.log(self.step), axis=1) + of_flux, -jnp.inf)

@@ -143,9 +143,22 @@ class FieldPosterior:
         found = ess(self.tree["posterior"].to_dataset()[names])
         return np.min([found[name].values for name in names], axis=0)
 
+    def r_hat_of_sources(self) -> np.ndarray:
+        """Return the largest split R-hat of x, y and flux of each source, shape (m,)."""
+        from arviz import rhat
+
+        names = [f"{self.plate}_{name}" for name in ("x", "y", "flux")]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = rhat(self.tree["posterior"].to_dataset()[names])
+        return np.max([found[name].values for name in names], axis=0)
+
     def derived(self) -> list[tuple[str, np.ndarray, str, str]]:
         """Return what follows from a cluster's parameters: name, the three quantiles, unit and meaning."""
-        found = []
+        width = self.flat["psf_width"] / float(self.psf.typical_width)
+        found = [("psf_stretch", np.quantile(width, _LEVELS), "", "psf_width over its mean at the sources' places")]
+        if "psf_slope" in self.flat:
+            shift = np.quantile(self.flat["psf_slope"], _LEVELS) - float(self.psf.slope)
+            found.append(("psf_slope_shift", shift, "", "psf_slope less its mean at the sources' places"))
         for name in self.clusters:
             e1, e2 = self.flat[f"{name}e1"], self.flat[f"{name}e2"]
             ratio, angle = np.exp(-np.hypot(e1, e2)), 0.5 * np.arctan2(e2, e1)

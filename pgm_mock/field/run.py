@@ -22,7 +22,7 @@ _PATH = 2.2
 _MOST_STEPS = 20
 _PART = 50
 """Sweeps between two looks at the clock."""
-_EXTENSIONS = 3
+_EXTENSIONS, _SHORTER = 3, 0.6
 _WIDER = 1.3
 _AS_IF = 3
 """A covariance that was learnt before counts as so many draws for each parameter."""
@@ -41,7 +41,8 @@ def run_chains(
         start: where to begin.
         seed, name: of the random numbers.
         numbers: chains, and sweeps of warm-up and of sampling for each; sweeps are rounded up to parts of 50. Where the
-            chains have not converged then, as many again are added, twice at most.
+            chains have not converged then, as many again are added, twice at most, or take their place where paths
+            diverged.
         tell: is told of each part that is done.
     """
     num_chains, num_warmup, num_samples = numbers
@@ -71,6 +72,8 @@ def run_chains(
             found = Chains.of(start.field, _joined(kept))
             if not found.problems:
                 break
+            if found.divergences:  # what lies there is not reached by steps so long: draws anew, with shorter ones
+                kept, tuning = [], _with_size(tuning, _SHORTER * float(tuning.step_size))
     return found
 
 
@@ -78,7 +81,8 @@ def _scattered(start: Start, key: Array) -> State:
     """Return a state about the mode, further from it than the posterior's draws are."""
     of_sources, of_psf, of_shared = jax.random.split(key, 3)
     tuning = start.tuning
-    sources = tuning.lattice.draw(of_sources)
+    seen = start.field.target.far.at(jnp.asarray(start.psf))[2]
+    sources = tuning.lattice.draw(of_sources, seen)
     psf = start.psf + tuning.psf_factor @ jax.random.normal(of_psf, np.shape(start.psf))
     shared = start.shared + 1.5 * tuning.factor @ jax.random.normal(of_shared, np.shape(start.shared))
     return state_of(start.field, sources, psf, shared)
@@ -96,8 +100,14 @@ def _joined(swept: list[Sweep]) -> Sweep:
 
 
 def _with_step(tuning: Tuning, accepted: float) -> Tuning:
-    """Lengthen or shorten the steps of the paths, and take as many as make the path's length."""
-    size = float(tuning.step_size) * math.exp(float(np.clip(2.0 * (accepted - _TARGET_ACCEPT), -1.0, 0.3)))
+    """Lengthen or shorten the steps of the paths, by how many of their ends were accepted."""
+    return _with_size(
+        tuning, float(tuning.step_size) * math.exp(float(np.clip(2.0 * (accepted - _TARGET_ACCEPT), -1.0, 0.3)))
+    )
+
+
+def _with_size(tuning: Tuning, size: float) -> Tuning:
+    """Take steps of a size, and as many as make the path's length."""
     steps = min(max(round(_PATH / size), 2), _MOST_STEPS)
     return tuning._replace(step_size=jnp.asarray(size), num_steps=jnp.asarray(steps))
 

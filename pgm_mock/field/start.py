@@ -17,6 +17,7 @@ from .lattice import Given, Lattice, Wide, lattices
 _ROUNDS = 3
 """The modes of the sources and of what they share are looked for in turn."""
 _FIRST_SIZE, _FIRST_STEPS = 0.3, 6
+_WIDER = 1.3
 _TINY = 1e-30
 
 
@@ -48,19 +49,21 @@ def find_start(field: Field, parameters: Mapping[str, Any]) -> Start:
     psf = np.asarray(unconstrained(parameters, blocks.psf, priors, {}))
     x, y, flux = blocks.sources(parameters)
     sources = np.stack([x, y, np.log(flux)], axis=1)
-    prior = _prior_of_sources(field)
+    prior, (middle, spread) = _prior_of_sources(field), _prior_of_psf(field)
+    psf_factor = np.diag(spread)
     for _ in range(_ROUNDS):
         state = state_of(field, sources, psf, shared)
         shared, factor = (np.asarray(each) for each in _climb(field, state))
         state = state_of(field, sources, psf, shared)
+        if blocks.psf:
+            psf, psf_factor, sources = (np.asarray(each) for each in _climb_psf(field, state, middle, spread))
+            state = state_of(field, sources, psf, shared)
         lattice = look_for_sources(field, state, prior)
         sources = _best(lattice)
     field, shared, factor = _rescaled(field, psf, shared, factor)
-    middle, psf_factor = _prior_of_psf(field)
     size, steps = jnp.asarray(_FIRST_SIZE), jnp.asarray(_FIRST_STEPS)
-    return Start(
-        field, sources, psf, shared, Tuning(lattice, prior, middle, psf_factor, jnp.asarray(factor), size, steps)
-    )
+    of_psf = jnp.asarray(psf), _WIDER * jnp.asarray(psf_factor)
+    return Start(field, sources, psf, shared, Tuning(lattice, prior, *of_psf, jnp.asarray(factor), size, steps))
 
 
 def _rescaled(
@@ -105,6 +108,15 @@ def _climb(field: Field, state: State) -> tuple[Array, Array]:
 
 
 @jax.jit
+def _climb_psf(field: Field, state: State, middle: Array, spread: Array) -> tuple[Array, Array, Array]:
+    """Return the mode of the PSF, each source's counts as they are, the Cholesky factor there, and the sources."""
+    start = (state.psf - middle) / spread
+    mode, factor, _ = laplace(lambda u: field.with_psf(state, middle + spread * u)[0], start)
+    psf = middle + spread * mode
+    return psf, spread[:, None] * factor, field.with_psf(state, psf)[1].sources
+
+
+@jax.jit
 def _given(field: Field, state: State) -> list[Given]:
     values, _ = field.values(state.psf, state.shared)
     psf, widths = field.psfs(values)
@@ -137,16 +149,16 @@ def _prior_of_sources(field: Field) -> Wide:
 
 
 def _prior_of_psf(field: Field) -> tuple[Array, Array]:
-    """Return centre and Cholesky factor of a proposal of the PSF."""
+    """Return the middle and half the 16 to 84 % range of the PSF's prior, shapes (p,)."""
     names = field.blocks.psf
     if not names:
-        return jnp.zeros(0), jnp.zeros((0, 0))
+        return jnp.zeros(0), jnp.zeros(0)
     each = {name: field.priors.quantiles(name, (0.16, 0.5, 0.84)) for name in names}
     lower, middle, upper = (
         np.asarray(unconstrained({name: each[name][row] for name in names}, names, field.priors, {}))
         for row in range(3)
     )
-    return jnp.asarray(middle), jnp.diag(0.25 * jnp.asarray(upper - lower))
+    return jnp.asarray(middle), 0.5 * jnp.asarray(upper - lower)
 
 
 def _best(lattice: Lattice) -> np.ndarray:

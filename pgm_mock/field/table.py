@@ -29,15 +29,19 @@ def sources_table(posterior: FieldPosterior) -> "QTable":
         error = 3600.0 * pixel_degrees(observation.wcs) * np.hypot(*(each.std(axis=0) for each in drawn))
         columns["RA"] = sky.ra.deg, units.deg, "pos.eq.ra;meta.main", "right ascension (ICRS), median"
         columns["DEC"] = sky.dec.deg, units.deg, "pos.eq.dec;meta.main", "declination (ICRS), median"
-        columns["RADEC_ERR"] = error, units.arcsec, "stat.error;pos.eq", "standard deviation of the position"
+        columns["RADEC_ERR"] = error, units.arcsec, "stat.error;pos.eq", "root of the summed variances: it holds 63 %"
     columns |= _with_errors("X_IMA", x, units.pix, "pos.cartesian.x", "FITS image column, median")
     columns |= _with_errors("Y_IMA", y, units.pix, "pos.cartesian.y", "FITS image row, median")
     columns |= _with_errors(rate, flux, flux_unit, "phot.count", "flux over the whole PSF, median")
     seen = posterior.counts_of_sources()
     columns |= _with_errors("CTS", seen, units.ct, "phot.count", "counts of the source on exposed pixels, median")
+    columns["R_HAT"] = posterior.r_hat_of_sources(), None, "stat.value", "largest split R-hat of x, y and flux"
     columns["ESS"] = posterior.ess_of_sources(), None, "stat.value", "least effective number of draws of x, y and flux"
     table = tabulated(columns)
-    table.meta["R_HAT"], table.meta["PROBLEMS"] = posterior.chains.r_hat, "; ".join(posterior.chains.problems)
+    if np.isfinite(posterior.chains.r_hat):
+        table.meta["R_HAT"] = posterior.chains.r_hat
+    table.meta |= {"PROBLEMS": "; ".join(posterior.chains.problems), "SEED": posterior.seed}
+    table.meta |= {"PSF": posterior.learnt().describe(), "FIELD": posterior.observation.name}
     return table
 
 

@@ -42,34 +42,40 @@ class FarWings(NamedTuple):
         grid: the nodes of each of p parameters.
         log_counts: ln counts in the pixels that have any, shape (nodes of each parameter, n + 1).
         log_total: ln of the sum over the field, shape (nodes of each parameter).
+        log_seen: ln of the counts at flux 1 that each source has in its tile, shape (nodes of each parameter, m).
     """
 
     grid: tuple[Float[Array, " k"], ...]
     log_counts: Float[Array, "*k n+1"]
     log_total: Float[Array, "*k"]
+    log_seen: Float[Array, "*k m"]
 
     @classmethod
-    def none(cls, parameters: int, pixels: int) -> "FarWings":
-        """Return next to none, for a number of the PSF's parameters and of pixels that have counts."""
+    def none(cls, parameters: int, pixels: int, sources: int) -> "FarWings":
+        """Return next to none, for numbers of the PSF's parameters, of pixels that have counts, and of sources."""
         grid, shape = (np.array([0.0, 1.0]),) * parameters, (2,) * parameters
-        return cls(*as_arrays((grid, np.full((*shape, pixels + 1), NOTHING), np.full(shape, NOTHING))))
+        return cls(
+            *as_arrays(
+                (grid, np.full((*shape, pixels + 1), NOTHING), np.full(shape, NOTHING), np.zeros((*shape, sources)))
+            )
+        )
 
-    def at(self, psf: Float[Array, " p"]) -> tuple[Float[Array, " n+1"], Array]:
-        """Return the counts in the pixels that have any, and their sum, for parameters of the PSF."""
+    def at(self, psf: Float[Array, " p"]) -> tuple[Float[Array, " n+1"], Array, Float[Array, " m"]]:
+        """Return the counts in the pixels that have any, their sum, and `log_seen`, for parameters of the PSF."""
         lower, part = [], []
         for nodes, one in zip(self.grid, psf, strict=True):
             place = jnp.interp(one, nodes, jnp.arange(float(len(nodes))))
             lower.append(jnp.clip(place.astype(int), 0, len(nodes) - 2))
             part.append(place - lower[-1])
-        log_counts, log_total = jnp.zeros_like(self.log_counts[(0,) * len(lower)]), jnp.zeros(())
+        found = [jnp.zeros(()), jnp.zeros(()), jnp.zeros(())]
         for corner in itertools.product((0, 1), repeat=len(lower)):
             share = math.prod(
                 (each if upper else 1.0 - each for upper, each in zip(corner, part, strict=True)), start=1.0
             )
             index = tuple(place + upper for place, upper in zip(lower, corner, strict=True))
-            log_counts = log_counts + share * self.log_counts[index]
-            log_total = log_total + share * self.log_total[index]
-        return jnp.exp(log_counts), jnp.exp(log_total)
+            tables = self.log_counts, self.log_total, self.log_seen
+            found = [sum_ + share * table[index] for sum_, table in zip(found, tables, strict=True)]
+        return jnp.exp(found[0]), jnp.exp(found[1]), found[2]
 
 
 class Tiles(NamedTuple):

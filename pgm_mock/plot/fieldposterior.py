@@ -17,6 +17,7 @@ _RADII = (1.0, 3.0)
 _BELOW = 2.6
 """Room for the pulls [inches]."""
 _PANEL = 5.4
+_AXES = {"annuli": "annulus, outwards", "bins of exposure": "bin, upwards", "sources": "source, as listed"}
 
 
 def plot_field_posterior(posterior: FieldPosterior, check: FieldCheck) -> "Figure":
@@ -79,12 +80,12 @@ def _draw_pulls(figure: "Figure", check: FieldCheck) -> None:
     for number, (name, one) in enumerate(check.families.items()):
         place = ((number + 0.16) * each, 0.5 / (high + _BELOW), 0.78 * each, (_BELOW - 1.1) / (high + _BELOW))
         axes = figure.add_axes(place)
-        bins = np.arange(len(one.pulls))
+        bins = np.arange(1, len(one.pulls) + 1)
         axes.axhspan(-1, 1, color="0.9")
         axes.axhline(0, color="0.5", lw=0.8)
         axes.bar(bins, one.pulls, color=np.where(np.abs(one.pulls) > 3, "tab:red", "tab:blue"), width=0.7)
         axes.set_title(f"{name}: χ² {one.chi2:.1f} for {one.dof:.1f}, p {one.p_value:.2g}", fontsize=9)
-        axes.set_xlabel("bin" if name != "annuli" else "annulus, outwards", fontsize=8)
+        axes.set_xlabel(_AXES.get(name, "sector, from x towards y"), fontsize=8)
         axes.set_ylabel("pull [sigma]" if number == 0 else "", fontsize=8)
         limit = max(4.0, float(np.abs(one.pulls).max()) * 1.1)
         axes.set_ylim(-limit, limit)

@@ -38,11 +38,11 @@ class EllipticalBeta(Component):
     name: str = "cluster"
     uses_psf: ClassVar = False
     parameters: ClassVar = (
-        Parameter("x", "x_c", "pixel", False, "column of the cluster's centre, FITS image coordinates"),
-        Parameter("y", "y_c", "pixel", False, "row of the cluster's centre, FITS image coordinates"),
-        Parameter("peak", "S", "flux / pixel", True, "surface brightness in the cluster's centre"),
-        Parameter("core", "r_c", "pixel", True, "core radius of the cluster, as seen through the PSF", above=0.0),
-        Parameter("beta", r"\beta", "1", True, "beta of the cluster's profile", above=0.5),
+        Parameter("x", "x_c", "pixel", False, "column of the extended source's centre, FITS image coordinates"),
+        Parameter("y", "y_c", "pixel", False, "row of the extended source's centre, FITS image coordinates"),
+        Parameter("peak", "S", "flux / pixel", True, "surface brightness in the extended source's centre"),
+        Parameter("core", "r_c", "pixel", True, "core radius of its profile, as seen through the PSF", above=0.0),
+        Parameter("beta", r"\beta", "1", True, "beta of the extended source's profile", above=0.5),
         Parameter("e1", "e_1", "1", False, "ln of the axes' ratio, where the long axis lies along x"),
         Parameter("e2", "e_2", "1", False, "ln of the axes' ratio, where the long axis lies between x and y"),
     )

@@ -30,9 +30,9 @@ class PointSources(Component):
 
     name: str = "neighbour"
     parameters: ClassVar = (
-        Parameter("x", "x_j", "pixel", False, "the neighbours' columns, FITS image coordinates", plural=True),
-        Parameter("y", "y_j", "pixel", False, "the neighbours' rows, FITS image coordinates", plural=True),
-        Parameter("flux", "F_j", "flux", True, "the neighbours' fluxes", plural=True),
+        Parameter("x", "x_j", "pixel", False, "columns of the sources, FITS image coordinates", plural=True),
+        Parameter("y", "y_j", "pixel", False, "rows of the sources, FITS image coordinates", plural=True),
+        Parameter("flux", "F_j", "flux", True, "fluxes of the sources", plural=True),
     )
 
     def light(self, pixels: Pixels, optics: Optics, *, x: Any, y: Any, flux: Any) -> Part:

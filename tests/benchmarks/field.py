@@ -176,6 +176,13 @@ def _covered(below: np.ndarray) -> str:
     return f"{below.size} | {said[0]} | {said[1]} | {stats.kstest(below, 'uniform').pvalue:.2f}"
 
 
+_OF_REAL = """R-hat and ESS are the worst of all parameters, over 4 chains of 800 draws or more; times are end to end.
+The sum over nodes is compared with that over pixels over the posterior [count]; ln L is that of every pixel less that of
+the chains, its range over 20 draws, which the far wings of sources make."""
+_OF_MOCKS = """Photons drawn one by one by NumPy: 26 sources with fluxes and PSF from the priors (6 of them 12 to 60
+pixels from the cluster), two elliptical beta models, sky, particles by CCD, over A1835's exposure map."""
+
+
 def report(rows: list[dict]) -> str:
     """Write what was found."""
     real, mocks = ([row for row in rows if kind in row] for kind in ("real", "seed"))
@@ -187,19 +194,14 @@ def report(rows: list[dict]) -> str:
         numbers = f"{row['r_hat']:.4f} | {row['ess_bulk']:.0f} | {row['ess_tail']:.0f} | {row['divergences']}"
         errors = f"{row['nodes']:.3f} | {row['sum_error']:.2f}"
         lines.append(f"| {row['real']} | {row['wall']:.0f} | {row['cpu']:.0f} | {numbers} | {errors} |")
-    lines += ["", textwrap.fill(
-        "R-hat and ESS are the worst of all parameters, over 4 chains of 800 draws or more; times are end to end. The "
-        "sum over nodes is compared with that over pixels over the posterior [count]; ln L is that of every pixel less that "
-        "of the chains, its range over 20 draws, which the far wings of sources make.", 120), ""]  # fmt: skip
+    lines += ["", textwrap.fill(_OF_REAL, 120), ""]
     if real:
         lines += ["| check (first seed) | chi² | degrees of freedom | p |", "|---|---|---|---|"]
         for name, (chi2, dof, p_value) in real[0]["families"].items():
             lines.append(f"| {name} | {chi2:.1f} | {dof:.1f} | {p_value:.2g} |")
         lines += ["", *(f"- {one}" for one in real[0]["sentences"]), ""]
     lines += [f"## {len(mocks)} mock fields", ""]
-    lines += [textwrap.fill(
-        "Photons drawn one by one by NumPy: 26 sources with fluxes and PSF from the priors (6 of them 12 to 60 pixels from "
-        "the cluster), two elliptical beta models, sky, particles by CCD, over A1835's exposure map.", 120), ""]  # fmt: skip
+    lines += [textwrap.fill(_OF_MOCKS, 120), ""]
     groups: dict[str, list[float]] = {}
     for row in mocks:
         for name, below in row["below"].items():
