@@ -23,6 +23,7 @@ def run(options: Namespace) -> int:
     start_jax(options)
     use_files_only()
     from ..field import check_field, write_field
+    from ..field.table import parameters_table
     from ..graph import model_graph
     from ..plot import plot_field_posterior
 
@@ -45,7 +46,7 @@ def run(options: Namespace) -> int:
     lines.append(
         f"{folder}/sources.ecsv, .fits, parameters.ecsv, posterior.nc, field.png, graph.svg, expected.fits, ..."
     )
-    chains = found.chains
+    chains, shared = found.chains, parameters_table(found)
     summary: dict[str, Any] = {
         "out": str(folder),
         "sources": len(found.regions),
@@ -58,6 +59,7 @@ def run(options: Namespace) -> int:
             name: {"chi2": one.chi2, "dof": one.dof, "p_value": one.p_value} for name, one in check.families.items()
         },
         "sentences": list(check.sentences),
+        "parameters": {str(row["NAME"]): [float(row[q]) for q in ("LOW", "MEDIAN", "HIGH")] for row in shared},
         "psf": found.learnt().describe(),
     }
     report(options, lines, summary)

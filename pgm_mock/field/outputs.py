@@ -11,13 +11,17 @@ from .check import FieldCheck
 from .posterior import FieldPosterior
 from .table import parameters_table, sources_table
 
+_RADIUS = 5.0
+"""Of the circles about sources that no list has [pixels]."""
+
 
 def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck | None = None) -> list[Path]:
     """Write the tables of sources and parameters, the maps, the draws, the learnt PSF and the check; return the paths.
 
     sources.ecsv and .fits have a row for each source, parameters.ecsv one for each parameter that they share.
     expected.fits holds the posterior's mean image, residual.fits counts less that; posterior.nc all draws, for ArviZ;
-    psf.txt what `--psf` takes; check.txt what `check_field` found.
+    psf.txt what `--psf` takes; check.txt what `check_field` found, and unlisted.txt, for `--regions`, the sources that
+    no list has.
 
     Args:
         posterior: of `fit_field`.
@@ -39,6 +43,9 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
     words = {"psf.txt": posterior.learnt().describe()}
     if check is not None:
         words["check.txt"] = "\n".join([posterior.line(), *check.lines()])
+        if len(check.left):
+            unlisted = [f"{x:.0f} {y:.0f} {_RADIUS:g}  # ln likelihood ratio {gain:.1f}" for x, y, gain in check.left]
+            words["unlisted.txt"] = "\n".join(["# x y radius [FITS image pixels]: sources that no list has", *unlisted])
     for name, text in words.items():
         with replacing(folder / name) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")

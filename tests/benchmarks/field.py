@@ -177,8 +177,8 @@ def _covered(below: np.ndarray) -> str:
 
 
 _OF_REAL = """R-hat and ESS are the worst of all parameters, over 4 chains of 800 draws or more; times are end to end.
-The sum over nodes is compared with that over pixels over the posterior [count]; ln L is that of every pixel less that of
-the chains, its range over 20 draws, which the far wings of sources make."""
+The sum over nodes is compared with that over pixels over the posterior [count]; ln L is that of every pixel less that
+of the chains, its range over 20 draws, which the far wings of sources make."""
 _OF_MOCKS = """Photons drawn one by one by NumPy: 26 sources with fluxes and PSF from the priors (6 of them 12 to 60
 pixels from the cluster), two elliptical beta models, sky, particles by CCD, over A1835's exposure map."""
 
