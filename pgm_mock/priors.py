@@ -20,7 +20,7 @@ from .jointprior import JointPrior, check_plates
 from .priorbounds import check_against
 from .priorsfile import prior_of_table, read_tables
 from .psf import PSF, GaussianPSF, describe_psf
-from .scene import Component, PointSources, Scene
+from .scene import Component, PointSources, Scene, known_parameters
 from .scene.neighbours import at_places
 from .scene.parameter import checked_prior
 from .scene.pointsource import LEAST_REACH, REACH
@@ -132,7 +132,11 @@ class Priors(JointPrior):
         tables = read_tables(path)
         centre = dict(zip(("x_pos", "y_pos"), _position(observation, x, y), strict=True))
         try:
-            priors = {name: prior_of_table(name, table, centre.get(name)) for name, table in tables.items()}
+            priors, known = {}, known_parameters(plural=False)
+            for name, table in tables.items():
+                if name not in known:
+                    raise InputError(f"[{name}]: expected a table named {', '.join(known)}")
+                priors[name] = prior_of_table(name, table, centre.get(name))
             found = cls.default(observation, x, y, psf, components=components).replace(**priors)
             check_against(observation, found, warn=False)
         except InputError as error:

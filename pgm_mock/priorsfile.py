@@ -3,7 +3,6 @@
 import os
 import re
 import tomllib
-from collections.abc import Collection
 from typing import Any
 
 import numpyro.distributions as dist
@@ -11,7 +10,6 @@ import numpyro.distributions as dist
 from .distributions import FAMILIES, Prior
 from .errors import InputError, shown
 from .files import read_bytes
-from .scene import known_parameters
 
 _CENTRE = re.compile(r"cent(?:er|re)(?: {0,9}([+-]) {0,9}([0-9.]+(?:[eE][+-]?[0-9]+)?))?")
 _MOST_BYTES, _LONGEST_LINE = 100_000, 1000
@@ -35,20 +33,17 @@ def read_tables(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{label}: expected TOML: {error}") from error
 
 
-def prior_of_table(name: str, table: Any, centre: float | None, known: Collection[str] | None = None) -> Prior:
+def prior_of_table(name: str, table: Any, centre: float | None) -> Prior:
     """Make a prior from its TOML table.
 
     Args:
         name: the parameter.
         table: as TOML has it.
         centre: what "center" stands for [FITS image pixels]; None where it stands for nothing.
-        known: names of parameters; by default those that are one number, of all components.
 
     Raises:
         InputError: an entry that is not understood.
     """
-    if name not in (single := known_parameters(plural=False) if known is None else known):
-        raise InputError(f"[{name}]: expected a table named {', '.join(single)}")
     if not isinstance(table, dict) or ("dist" in table) == ("value" in table):
         found = shown(table)
         raise InputError(f'[{name}]: expected either dist = "..." with its arguments or value = ..., found {found}')
