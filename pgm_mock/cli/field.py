@@ -15,6 +15,8 @@ from ..regions import Region, read_regions
 from .common import progress, read_observation, report, save_figure, say_psf, start_jax, use_files_only
 
 if TYPE_CHECKING:
+    from astropy.table import Row
+
     from ..field import FieldPosterior
 
 
@@ -31,7 +33,7 @@ def run(options: Namespace) -> int:
     observation = read_observation(options)
     regions = read_regions(options.regions, observation)
     tables = read_tables(options.priors) if options.priors else {}
-    changes = {name: prior_of_table(name, table, None, tables) for name, table in tables.items()}
+    changes = {name: prior_of_table(name, table, None) for name, table in tables.items()}
     folder = output_folder(options.out)
     say_psf(options, observation)
     found = _fitted(options, observation, regions, clusters, changes)
@@ -40,13 +42,13 @@ def run(options: Namespace) -> int:
     write_field(found, folder, check)
     save_figure(plot_field_posterior(found, check), folder / "field.png")
     model_graph(found.observation, found.priors).save(folder / "graph.svg")
-    lines = [f"{observation.name}: {found.line()}".removeprefix(": "), *_parameters(found)]
+    chains, shared = found.chains, parameters_table(found)
+    lines = [f"{observation.name}: {found.line()}".removeprefix(": "), *map(_line, shared)]
     lines += [f"check: {line}" for line in check.lines()]
     lines.append(f"the PSF learnt, for --psf: {found.learnt().describe()}")
     lines.append(
         f"{folder}/sources.ecsv, .fits, parameters.ecsv, posterior.nc, field.png, graph.svg, expected.fits, ..."
     )
-    chains, shared = found.chains, parameters_table(found)
     summary: dict[str, Any] = {
         "out": str(folder),
         "sources": len(found.regions),
@@ -111,14 +113,8 @@ def _clusters(options: Namespace) -> list[tuple[float, float]] | None:
     return found or None
 
 
-def _parameters(found: "FieldPosterior") -> list[str]:
-    """Say the parameters that all sources share."""
-    lines = []
-    for name in found.model.blocks.shared + found.model.blocks.psf:
-        levels = np.reshape(found.quantiles(name), (3, -1))
-        for number, (low, middle, high) in enumerate(levels.T):
-            label = f"{name}[{number}]" if levels.shape[1] > 1 else name
-            lines.append(f"  {label:20s} {middle:.5g} -{middle - low:.2g} +{high - middle:.2g}")
-    for name, (low, middle, high), unit, _ in found.derived():
-        lines.append(f"  {name:20s} {middle:.4g} -{middle - low:.2g} +{high - middle:.2g} {unit}".rstrip())
-    return lines
+def _line(row: "Row") -> str:
+    """Say a parameter that all sources share."""
+    low, middle, high = (float(row[level]) for level in ("LOW", "MEDIAN", "HIGH"))
+    unit = "" if row["UNIT"] == "1" else row["UNIT"]
+    return f"  {row['NAME']:20s} {middle:.5g} -{middle - low:.2g} +{high - middle:.2g} {unit}".rstrip()

@@ -1,6 +1,6 @@
 """The files of a detection: tables, lists of regions, and maps, each whole or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 from ..files import output_folder, replacing
 from ..fitsimage import pixel_degrees
 from ..mockheader import coordinates_of
+from ..observation import Observation
 from ..tablefiles import write_table
 from .extended import Ellipse
 from .table import extended_table
@@ -111,13 +112,38 @@ def _maps(detection: "Detection") -> dict[str, tuple[Callable[[], np.ndarray], s
 
 
 def _write_map(detection: "Detection", path: Path, image: np.ndarray, unit: str, meaning: str) -> None:
+    """Write a map that says which threshold it goes with."""
+    keywords = {
+        "LTHRESH": (float(detection.threshold), "ln likelihood ratio of a source"),
+        "NFALSE": (round(detection.expected_false, 6), "false sources expected above it"),
+    }
+    write_map(detection.observation, path, image, unit, meaning, keywords)
+
+
+def write_map(
+    observation: Observation,
+    path: Path,
+    image: np.ndarray,
+    unit: str,
+    meaning: str,
+    keywords: Mapping[str, tuple[float, str]] | None = None,
+) -> None:
+    """Write a map of a field as FITS, in single precision, whole or not at all.
+
+    Args:
+        observation: whose coordinates it has.
+        path: of the file.
+        image: shape (ny, nx).
+        unit: of its values, as FITS writes it.
+        meaning: of them; 68 characters are kept.
+        keywords: more of the header, each a value and a comment.
+    """
     from astropy.io import fits
 
-    header = coordinates_of(detection.observation)
+    header = coordinates_of(observation)
     header["BUNIT"] = unit
     header["CONTENT"] = meaning[:68]
-    header["LTHRESH"] = (float(detection.threshold), "ln likelihood ratio of a source")
-    header["NFALSE"] = (round(detection.expected_false, 6), "false sources expected above it")
+    header.update(keywords or {})
     with replacing(path) as temporary:
         hdu = fits.PrimaryHDU(image.astype(np.float32), header)
         hdu.writeto(temporary, overwrite=True, output_verify="silentfix+ignore")

@@ -90,11 +90,9 @@ def find_sources(
         if not len(rows):
             break
         if len(behind.extended) < _MOST_EXTENDED:
-            known = behind.half_light(fitted)
-            places = [(row, column, within(known, row, column)) for row, column in zip(rows, columns, strict=True)]
-            place = first_extended(counts, mean, ratio_map, ratio, places, tested)
-            if place is not None:
-                behind = behind.with_extended(find_shape(counts, ratio_map.exposure, mean, place[1], place[0]))
+            larger = with_next_extended(counts, mean, ratio_map, ratio, (rows, columns), behind, fitted, tested)
+            if larger is not None:
+                behind = larger
                 fitted = behind.fit(counts, sources.image())
                 continue
         sources = sources.adding_at(rows, columns, ratio.flux[rows, columns])
@@ -195,6 +193,33 @@ def find_peaks(gain: np.ndarray, threshold: float, part_of_top: float = _PART_OF
 def within(known: list[tuple[Ellipse, float]], row: float, column: float, radii: float = _WITHIN) -> bool:
     """Whether a place lies within so many half-light radii of an extended source; `known` is `Behind.half_light`."""
     return any(np.hypot(one.row - row, one.column - column) < radii * radius for one, radius in known)
+
+
+def with_next_extended(
+    counts: np.ndarray,
+    mean: np.ndarray,
+    ratio_map: RatioMap,
+    ratio: Ratio,
+    peaks: tuple[np.ndarray, np.ndarray],
+    behind: Behind,
+    fitted: Fitted,
+    tested: list[tuple[int, int]],
+) -> Behind | None:
+    """Return the model with the first of some maxima that is extended as one more extended source; None without any.
+
+    Args:
+        counts, mean: of the field and of all that was found before, shape (ny, nx).
+        ratio_map, ratio: of the field.
+        peaks: rows and columns of the maxima.
+        behind, fitted: the model and its fit.
+        tested: maxima of earlier rounds, to which these are added.
+    """
+    known = behind.half_light(fitted)
+    places = [(row, column, within(known, row, column)) for row, column in zip(*peaks, strict=True)]
+    place = first_extended(counts, mean, ratio_map, ratio, places, tested)
+    if place is None:
+        return None
+    return behind.with_extended(find_shape(counts, ratio_map.exposure, mean, place[1], place[0]))
 
 
 def first_extended(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..inference.methods import R_HAT_LIMIT
+from ..inference.nuts import ONE_CHAIN, disagreement
 from .gibbs import Field
 
 LEAST_ESS = 400.0
@@ -83,11 +83,7 @@ def _judged(draws: dict[str, np.ndarray], divergences: int) -> tuple[float, floa
     slowest = min(every["bulk"], key=every["bulk"].__getitem__)
     if draws[slowest].ndim > 2:
         slowest += f"[{int(np.argmin(ess(tree[slowest], method='bulk').values)) + 1}]"
-    problems = []
-    if len(next(iter(draws.values()))) < 2:
-        problems.append("one chain: whether it has converged cannot be told, expected at least 2")
-    elif not r_hat < R_HAT_LIMIT:
-        problems.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {R_HAT_LIMIT})")
+    problems = [ONE_CHAIN] if len(next(iter(draws.values()))) < 2 else disagreement(r_hat)
     if not min(bulk, tail) > LEAST_ESS:
         problems.append(f"{min(bulk, tail):.0f} effective draws of {slowest}, expected more than {LEAST_ESS:.0f}")
     if divergences:

@@ -19,10 +19,9 @@ from ..checks.words import direction
 from ..detection.ratiomap import RatioMap
 from ..detection.rounds import find_peaks
 from ..observation import Observation
-from .posterior import FieldPosterior
+from .posterior import IMAGES, FieldPosterior
 
 SIGNIFICANCE = 0.01
-_DRAWS = 60
 _RINGS, _SECTORS, _EXPOSURES = 16, 8, 8
 _FIRST_RING = 4.0
 """Outer radius of the first annulus [pixels]."""
@@ -40,7 +39,6 @@ class Bins(NamedTuple):
 
     Attributes:
         labels: of the bins, in words.
-        middles: of each on an axis, such as the radius [pixels] or the exposure.
         observed, expected: counts, shape (b,).
         pulls: (observed - expected) / sqrt(expected), shape (b,).
         chi2: the sum of their squares.
@@ -49,7 +47,6 @@ class Bins(NamedTuple):
     """
 
     labels: tuple[str, ...]
-    middles: np.ndarray
     observed: np.ndarray
     expected: np.ndarray
     pulls: np.ndarray
@@ -97,39 +94,42 @@ def check_field(posterior: FieldPosterior, significance: float = SIGNIFICANCE) -
         significance: chance of a sentence where nothing is wrong.
     """
     observation = posterior.observation
-    images = np.stack([posterior.image(draw) for draw in posterior.some(_DRAWS)])
-    mean = images.mean(axis=0)
-    centre = _centre(posterior)
+    divisions = _divisions(observation, posterior, _centre(posterior))
+    expected: dict[str, list[np.ndarray]] = {name: [] for name in divisions}
+    for draw in posterior.some(IMAGES):
+        image = posterior.image(draw)
+        for name, (labels, number_of) in divisions.items():
+            expected[name].append(_sums(image, number_of, len(labels)))
     rng = np.random.default_rng(posterior.seed)
     families = {}
-    for name, (labels, middles, number_of) in _divisions(observation, posterior, mean, centre).items():
-        families[name] = _bins(labels, middles, number_of, observation.counts, images, rng)
-    left = _left_over(posterior, mean)
+    for name, (labels, number_of) in divisions.items():
+        observed = _sums(observation.counts, number_of, len(labels))
+        families[name] = _bins(labels, observed, np.stack(expected[name]), rng)
+    left = _left_over(posterior)
     limit = significance / len(families)
     return FieldCheck(families, left, limit, _in_words(families, left, limit))
 
 
 def _centre(posterior: FieldPosterior) -> np.ndarray:
     """Return the centre of the first cluster, else the middle of the exposed pixels [FITS image pixels]."""
-    for name in ("cluster_x", "cluster_y"):
-        if name not in posterior.flat:
-            rows, columns = np.nonzero(posterior.observation.exposure > 0)
-            return np.array([columns.mean(), rows.mean()]) + posterior.observation.origin
+    if "cluster_x" not in posterior.flat:
+        rows, columns = np.nonzero(posterior.observation.exposure > 0)
+        return np.array([columns.mean(), rows.mean()]) + posterior.observation.origin
     return np.array([np.median(posterior.flat[name]) for name in ("cluster_x", "cluster_y")])
 
 
 def _divisions(
-    observation: Observation, posterior: FieldPosterior, mean: np.ndarray, centre: np.ndarray
-) -> dict[str, tuple[list[str], np.ndarray, np.ndarray]]:
-    """Return for each family the labels and middles of its bins, and the bin of each pixel, -1 for none."""
+    observation: Observation, posterior: FieldPosterior, centre: np.ndarray
+) -> dict[str, tuple[list[str], np.ndarray]]:
+    """Return for each family the labels of its bins, and the bin of each pixel, -1 for none."""
     exposed = observation.exposure > 0
     dx, dy = observation.x - centre[0], observation.y - centre[1]
     radius = np.hypot(dx, dy)
-    edges = _rings(radius[exposed], mean[exposed])
+    edges = _rings(radius[exposed], posterior.expected[exposed])
     found = {}
     ring = np.where(exposed, np.digitize(radius, edges) - 1, -1)
     rings = [f"between {low:.0f} and {high:.0f} pixels" for low, high in pairwise(edges)]
-    found["annuli"] = rings, 0.5 * (edges[:-1] + edges[1:]), ring
+    found["annuli"] = rings, ring
     half = float(np.median(radius[exposed]))
     turn = 2 * np.pi / _SECTORS
     sector = np.floor((np.arctan2(dy, dx) + 0.5 * turn) / turn).astype(int) % _SECTORS
@@ -138,19 +138,19 @@ def _divisions(
     for name, inside in (("inner sectors", radius < half), ("outer sectors", radius >= half)):
         where = f"{'within' if name == 'inner sectors' else 'beyond'} {half:.0f} pixels"
         labels = [f"{one}, {where}" for one in towards]
-        found[name] = labels, np.rad2deg(angles), np.where(exposed & inside, sector, -1)
+        found[name] = labels, np.where(exposed & inside, sector, -1)
     levels = np.unique(np.quantile(observation.exposure[exposed], np.linspace(0, 1, _EXPOSURES + 1)))
     level = np.clip(np.digitize(observation.exposure, levels) - 1, 0, max(len(levels) - 2, 0))
     unit = observation.exposure_unit
     between = [f"where the exposure is {a:.4g} to {b:.4g} {unit}" for a, b in pairwise(levels)]
     if between:
-        found["bins of exposure"] = between, 0.5 * (levels[:-1] + levels[1:]), np.where(exposed, level, -1)
+        found["bins of exposure"] = between, np.where(exposed, level, -1)
     places = np.stack([np.median(posterior.flat[f"{posterior.plate}_{axis}"], axis=0) for axis in "xy"], axis=1)
     near = np.full(observation.shape, -1)
     for number, (x, y) in enumerate(places):
         near[exposed & (np.hypot(observation.x - x, observation.y - y) <= _ABOUT_SOURCE)] = number
     names = [f"about source {one.name}" for one in posterior.regions]
-    found["sources"] = names, np.arange(len(names), dtype=float), near
+    found["sources"] = names, near
     return found
 
 
@@ -168,18 +168,14 @@ def _rings(radius: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.array(kept if len(kept) > 1 else [0.0, edges[-1]])
 
 
-def _bins(
-    labels: list[str],
-    middles: np.ndarray,
-    number_of: np.ndarray,
-    counts: np.ndarray,
-    images: np.ndarray,
-    rng: np.random.Generator,
-) -> Bins:
-    inside, size = number_of >= 0, len(labels)
-    which = number_of[inside]
-    observed = np.bincount(which, counts[inside], size)
-    each = np.stack([np.bincount(which, image[inside], size) for image in images])
+def _sums(image: np.ndarray, number_of: np.ndarray, size: int) -> np.ndarray:
+    """Add up an image in each of so many bins."""
+    inside = number_of >= 0
+    return np.bincount(number_of[inside], image[inside], size)
+
+
+def _bins(labels: list[str], observed: np.ndarray, each: np.ndarray, rng: np.random.Generator) -> Bins:
+    """Compare counts in bins, shape (b,), with those expected of each draw, shape (draws, b)."""
     expected = each.mean(axis=0)
     there = expected > 0
     safe = np.where(there, expected, 1.0)
@@ -189,13 +185,14 @@ def _bins(
     chi2 = float(pulls @ pulls)
     under = rng.chisquare(1.0, (_GAUSSIANS, len(left))) @ left
     p_value = float((1 + np.count_nonzero(under >= chi2)) / (1 + _GAUSSIANS))
-    return Bins(tuple(labels), middles, observed, expected, pulls, chi2, float(left.sum()), p_value)
+    return Bins(tuple(labels), observed, expected, pulls, chi2, float(left.sum()), p_value)
 
 
-def _left_over(posterior: FieldPosterior, mean: np.ndarray) -> np.ndarray:
+def _left_over(posterior: FieldPosterior) -> np.ndarray:
     """Return the maxima of the map of ln likelihood ratio of one more source against the model, shape (k, 3)."""
     observation = posterior.observation
-    ratio = RatioMap(observation.exposure, posterior.field_psf)(observation.counts, np.maximum(mean, 1e-12))
+    mean = np.maximum(posterior.expected, 1e-12)
+    ratio = RatioMap(observation.exposure, posterior.field_psf)(observation.counts, mean)
     rows, columns = find_peaks(ratio.gain, _LEAST_RATIO, 0.0)
     x, y = columns + observation.origin[0], rows + observation.origin[1]
     return np.stack([x, y, ratio.gain[rows, columns]], axis=1).reshape(-1, 3)

@@ -18,14 +18,16 @@ from ..priors import Priors
 from ..psf import PSF, EachPSF
 from ..random import checked_seed
 from ..region import Region
+from ..scene import Particles, Scene
+from ..scene.pointsource import LEAST_REACH
 from .density import Blocks, unconstrained
 from .gibbs import Field
 from .guess import Guess, first_guess
-from .particles import ccds, with_particles
+from .particles import with_particles
 from .posterior import FieldPosterior, expected_image
 from .run import run_chains
 from .scene import SOURCES, field_priors
-from .start import Start, find_start, state_of
+from .start import Start, find_start, state_of, with_psf
 from .target import NOTHING, FarWings, Target, as_arrays, as_row, lit_pixels, make_nodes, make_tiles
 
 _TINY = 1e-30
@@ -125,7 +127,7 @@ def prepared(observation: Observation, priors: Priors, guess: Guess) -> Start:
     """
     blocks = Blocks.of(priors)
     parameters = guess.parameters(observation, priors, SOURCES)
-    target = _target(observation, guess, len(blocks.psf))
+    target = _target(observation, guess, priors.scene, len(blocks.psf))
     scales = {name: jnp.asarray(parameters[name], float) for name in blocks.amplitudes}
     start = find_start(Field(target, priors, blocks, scales), parameters)
     field = _with_far_wings(start, observation)
@@ -134,11 +136,12 @@ def prepared(observation: Observation, priors: Priors, guess: Guess) -> Start:
     return start._replace(field=field, tuning=start.tuning._replace(lattice=lattice))
 
 
-def _target(observation: Observation, guess: Guess, parameters: int) -> Target:
+def _target(observation: Observation, guess: Guess, scene: Scene, parameters: int) -> Target:
     """Return the target, without far wings and with no reference yet; `parameters` is the number of the PSF's."""
+    labels = next((one.labels for one in scene.components if isinstance(one, Particles)), None)
     sources, (rows, columns, counts) = guess.sources, lit_pixels(observation)
     tiles = make_tiles(observation, sources.x, sources.y, sources.counts())
-    nodes = make_nodes(observation, np.reshape(guess.clusters, (-1, 2)), ccds(observation))
+    nodes = make_nodes(observation, np.reshape(guess.clusters, (-1, 2)), labels)
     lit, ones = as_row(observation, rows, columns), np.ones(len(counts) + 1)
     far = FarWings.none(parameters, len(counts), len(sources))
     return Target(*as_arrays((np.append(counts, 0.0), lit, nodes, tiles, far, ones)))
@@ -153,10 +156,8 @@ def _with_far_wings(start: Start, observation: Observation) -> Field:
 
     def beyond(psf: np.ndarray) -> np.ndarray:
         """Return ln of the counts beyond the tiles in lit pixels, of their sum, and of each tile's own."""
-        there = state_of(field, state.sources, jnp.asarray(psf), state.shared)
-        seen = jnp.where(state.totals > 0, state.totals / jnp.maximum(there.totals, _TINY), 1.0)
-        sources = state.sources.at[:, 2].add(jnp.log(seen))
-        there = state_of(field, sources, jnp.asarray(psf), state.shared)
+        there = with_psf(field, state, psf)
+        sources = there.sources
         own = {"x": sources[:, 0], "y": sources[:, 1], "flux": jnp.exp(sources[:, 2])}
         values = field.values(there.psf, there.shared)[0]
         values |= {f"{field.blocks.prefix}{name}": each for name, each in own.items()}
@@ -195,8 +196,7 @@ def _in_field(observation: Observation, regions: Sequence[Region]) -> list[Regio
         raise InputError("regions: expected at least one source, found none")
     kept = []
     for one in regions:
-        reach = one.radius if one.radius > 0 else 3.0
-        near = np.hypot(observation.columns - one.x, observation.rows - one.y) <= max(reach, 3.0)
+        near = np.hypot(observation.columns - one.x, observation.rows - one.y) <= np.fmax(one.radius, LEAST_REACH)
         if np.isfinite(one.x) and np.isfinite(one.y) and (observation.exposure[near] > 0).any():
             kept.append(one)
     if not kept:

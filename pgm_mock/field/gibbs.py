@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
-from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
 from ..priors import Priors
 from ..psf import with_slope
+from ..sampler import mixture
 from ..sampler.hmc import hmc_step
+from ..sampler.mixture import DEGREES, Mixture
 from .density import Blocks, constrained, log_prior_of_sources
 from .lattice import Lattice, Wide
 from .target import Target
@@ -25,7 +25,6 @@ from .target import Target
 _CANDIDATES = 3
 _PSF_CANDIDATES, _PSF_MOVES = 2, 2
 _WIDE = 0.15
-_DEGREES = 5
 _TINY = 1e-30
 
 
@@ -63,7 +62,7 @@ class Tuning(NamedTuple):
 
     Attributes:
         lattice, wide: each source's proposals.
-        psf_middle, psf_factor: centre (p,) and Cholesky factor (p, p) of the PSF's.
+        psf: the PSF's proposal.
         factor: Cholesky factor of the covariance of what is shared, shape (d, d).
         step_size: of the paths.
         num_steps: of the paths.
@@ -71,8 +70,7 @@ class Tuning(NamedTuple):
 
     lattice: Lattice
     wide: Wide
-    psf_middle: Float[Array, " p"]
-    psf_factor: Float[Array, "p p"]
+    psf: Mixture
     factor: Float[Array, "d d"]
     step_size: Array
     num_steps: Array
@@ -134,19 +132,22 @@ class Field(NamedTuple):
         """Return the counts of all but the sources."""
         return self.target.smooth(self.priors.scene.without(self.blocks.plate), self.priors.psf, values)
 
-    def with_psf(self, state: State, psf: Float[Array, " p"]) -> tuple[Array, State]:
-        """Return ln posterior, but for a constant, and the state with another PSF, each source's counts as they are."""
-        values, log_prior = self.values(psf, state.shared)
+    def with_psf(self, state: State, psf: Float[Array, " p"]) -> State:
+        """Return the state with another PSF, each source's counts in its tile as they are."""
+        values, _ = self.values(psf, state.shared)
         shapes, totals = self.shapes(values, state.sources)
         follow = jnp.log(jnp.maximum(state.totals, _TINY)) - jnp.log(jnp.maximum(totals, _TINY))
         sources = state.sources.at[:, 2].add(jnp.where(state.totals > 0, follow, 0.0))
-        light = self.light(shapes, sources[:, 2])
         far, far_total, seen = self.target.far.at(psf)
-        moved = {"far": far, "far_total": far_total, "seen": seen}
-        new = state._replace(sources=sources, psf=psf, light=light, totals=totals, **moved)
-        total = new.smooth_total + new.sources_total
-        height = self.target.log_likelihood(new.smooth + far + light, total) + log_prior
-        return height + jnp.sum(log_prior_of_sources(sources, self.blocks, self.priors, values)), new
+        light = self.light(shapes, sources[:, 2])
+        moved = {"far": far, "far_total": far_total, "seen": seen, "light": light, "totals": totals}
+        return state._replace(sources=sources, psf=psf, **moved)
+
+    def with_shared(self, state: State, shared: Float[Array, " d"]) -> State:
+        """Return the state with other parameters of what is shared."""
+        values, _ = self.values(state.psf, shared)
+        smooth, total = self.smooth(values)
+        return state._replace(shared=shared, smooth=smooth, smooth_total=total)
 
     def log_posterior(self, state: State) -> Array:
         """Return ln posterior of a state, but for a constant."""
@@ -210,46 +211,24 @@ def move_psf(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[St
     if not field.blocks.psf:
         return state, jnp.zeros((), bool)
     of_draw, of_pick = jax.random.split(key)
-    normals = jax.random.normal(of_draw, (_PSF_CANDIDATES, len(state.psf) + _DEGREES))
-    scale = jnp.sqrt(jnp.mean(normals[:, len(state.psf) :] ** 2, axis=1, keepdims=True))
-    drawn = tuning.psf_middle + (normals[:, : len(state.psf)] / scale) @ tuning.psf_factor.T
+    normals = jax.random.normal(of_draw, (_PSF_CANDIDATES, len(state.psf) + DEGREES))
+    drawn = mixture.sample(normals, jnp.zeros(_PSF_CANDIDATES), tuning.psf)
     every = jnp.concatenate([state.psf[None], drawn])
-
-    def weigh(psf: Array) -> tuple[Array, State]:
-        height, new = field.with_psf(state, psf)
-        return height - log_student(psf, tuning.psf_middle, tuning.psf_factor), new
-
-    log_weight, states = jax.vmap(weigh)(every)
+    states = jax.vmap(lambda psf: field.with_psf(state, psf))(every)
+    log_weight = jax.vmap(field.log_posterior)(states) - mixture.log_density(every, tuning.psf)
     log_weight = jnp.where(jnp.isnan(log_weight), -jnp.inf, log_weight)
     chosen = jax.random.categorical(of_pick, log_weight)
     return jax.tree.map(lambda each: each[chosen], states), chosen > 0
 
 
-def log_student(z: Float[Array, " p"], middle: Array, factor: Array) -> Array:
-    """Return ln density of a multivariate Student-t with five degrees of freedom."""
-    off = solve_triangular(factor, z - middle, lower=True)
-    size = len(z)
-    constant = gammaln(0.5 * (_DEGREES + size)) - gammaln(0.5 * _DEGREES) - 0.5 * size * jnp.log(_DEGREES * jnp.pi)
-    spread = 0.5 * (_DEGREES + size) * jnp.log1p(off @ off / _DEGREES)
-    return constant - spread - jnp.sum(jnp.log(jnp.diag(factor)))
-
-
 def move_shared(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[State, Array, Array]:
     """Move what is shared along a path; return the state, the probability to accept it, and whether it diverged."""
-    of_sources, sources_total = state.light + state.far, state.sources_total
 
     def log_density(shared: Array) -> Array:
-        values, log_prior = field.values(state.psf, shared)
-        mean, total = field.smooth(values)
-        height = field.target.log_likelihood(mean + of_sources, total + sources_total) + log_prior
-        if field.priors.conditional:
-            height = height + jnp.sum(log_prior_of_sources(state.sources, field.blocks, field.priors, values))
-        return height
+        return field.log_posterior(field.with_shared(state, shared))
 
     found = hmc_step(key, state.shared, log_density, tuning.factor, tuning.step_size, tuning.num_steps)
-    values, _ = field.values(state.psf, found.position)
-    smooth, total = field.smooth(values)
-    return state._replace(shared=found.position, smooth=smooth, smooth_total=total), found.accept_prob, found.diverging
+    return field.with_shared(state, found.position), found.accept_prob, found.diverging
 
 
 class Sweep(NamedTuple):

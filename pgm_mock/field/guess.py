@@ -10,7 +10,7 @@ from ..detection.extended import find_shape
 from ..detection.fieldpsf import FieldPSF
 from ..detection.pointsources import PointSources
 from ..detection.ratiomap import RatioMap
-from ..detection.rounds import find_peaks, first_extended, fit_together, within
+from ..detection.rounds import find_peaks, fit_together, with_next_extended, within
 from ..observation import Observation
 from ..priors import Priors
 from ..region import Region
@@ -87,16 +87,14 @@ def first_guess(
         # Without the smooth correction c(x), which would take a faint extended source for background.
         mean = fitted.model + sources.image()
         ratio = ratio_map(observation.counts, mean)
-        rows, columns = find_peaks(ratio.gain, _LEAST_PEAK)
-        known = behind.half_light(fitted)
-        peaks = [(row, column, within(known, row, column)) for row, column in zip(rows, columns, strict=True)]
-        place = first_extended(observation.counts, mean, ratio_map, ratio, peaks, tested)
-        if place is None:
+        peaks = find_peaks(ratio.gain, _LEAST_PEAK)
+        larger = with_next_extended(observation.counts, mean, ratio_map, ratio, peaks, behind, fitted, tested)
+        if larger is None:
             break
+        behind = larger
         if say is not None:
-            say(f"an extended source at x={place[1] + first[0]} y={place[0] + first[1]}")
-        shape = find_shape(observation.counts, observation.exposure, mean, place[1], place[0])
-        behind = behind.with_extended(shape)
+            x, y = np.array([behind.extended[-1].column, behind.extended[-1].row]) + first
+            say(f"an extended source at x={x:.0f} y={y:.0f}")
         fitted = behind.fit(observation.counts, sources.image())
     sky, particles = fitted.amplitudes[0], 0.0
     if observation.background_map is not None:

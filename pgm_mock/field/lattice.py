@@ -13,6 +13,7 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
 from ..psf import PSF
+from ..sampler.mixture import DEGREES, heavy_tail
 from .target import Tiles, as_arrays
 
 _SIDE = 32
@@ -23,7 +24,6 @@ _NOTABLE = 14.0
 _MARGIN = 0.25
 _TEMPER, _EVEN = 0.8, 0.1
 """The proposal is wider than the density: its power, and the part that is the same all over the lattice."""
-_DEGREES = 5
 _WIDER = 1.2
 _LEAST_WIDTH, _MOST_WIDTH = 0.005, 2.0
 _LONGEST = 2.0
@@ -89,8 +89,8 @@ class Lattice(NamedTuple):
         cell = jnp.minimum(cell, _SIDE**2 - 1)
         index = jnp.stack([cell % _SIDE, cell // _SIDE], axis=1)
         place = self.low + (index + jax.random.uniform(of_offset, (number, 2))) * self.step
-        normals = jax.random.normal(of_flux, (number, 1 + _DEGREES))
-        t = normals[:, 0] / jnp.sqrt(jnp.mean(normals[:, 1:] ** 2, axis=1))
+        normals = jax.random.normal(of_flux, (number, 1 + DEGREES))
+        t = normals[:, 0] * heavy_tail(normals[:, 1:])
         log_flux, width = (jnp.take_along_axis(each, cell[:, None], 1)[:, 0] for each in (self.log_flux, self.width))
         return jnp.concatenate([place, (log_flux - seen + width * t)[:, None]], axis=1)
 
@@ -103,8 +103,8 @@ class Lattice(NamedTuple):
             jnp.take_along_axis(each, cell, 1)[:, 0] for each in (self.log_share, self.log_flux, self.width)
         )
         t = (at[:, 2] + seen - middle) / width
-        constant = gammaln(0.5 * (_DEGREES + 1)) - gammaln(0.5 * _DEGREES) - 0.5 * np.log(_DEGREES * np.pi)
-        of_flux = constant - jnp.log(width) - 0.5 * (_DEGREES + 1) * jnp.log1p(t**2 / _DEGREES)
+        constant = gammaln(0.5 * (DEGREES + 1)) - gammaln(0.5 * DEGREES) - 0.5 * np.log(DEGREES * np.pi)
+        of_flux = constant - jnp.log(width) - 0.5 * (DEGREES + 1) * jnp.log1p(t**2 / DEGREES)
         return jnp.where(inside, share - jnp.sum(jnp.log(self.step), axis=1) + of_flux, -jnp.inf)
 
 

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from ..detection.outputs import write_map
 from ..files import output_folder, replacing
-from ..mockheader import coordinates_of
 from ..tablefiles import write_table
 from .check import FieldCheck
 from .posterior import FieldPosterior
@@ -36,8 +34,8 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
     paths += [folder / name for name in ("parameters.ecsv", "expected.fits", "residual.fits", "posterior.nc")]
     with replacing(paths[2]) as temporary:
         parameters_table(posterior).write(temporary, format="ascii.ecsv", overwrite=True)
-    _write_map(posterior, paths[3], posterior.expected, "mean of the posterior's expected counts")
-    _write_map(posterior, paths[4], posterior.residual, "counts less the mean of the expected ones")
+    write_map(posterior.observation, paths[3], posterior.expected, "ct", "mean of the posterior's expected counts")
+    write_map(posterior.observation, paths[4], posterior.residual, "ct", "counts less the mean of the expected ones")
     with replacing(paths[5]) as temporary:
         posterior.tree.to_netcdf(temporary, engine="h5netcdf")
     words = {"psf.txt": posterior.learnt().describe()}
@@ -51,14 +49,3 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
             temporary.write_text(text + "\n", encoding="utf-8")
         paths.append(folder / name)
     return paths
-
-
-def _write_map(posterior: FieldPosterior, path: Path, image: np.ndarray, meaning: str) -> None:
-    from astropy.io import fits
-
-    header = coordinates_of(posterior.observation)
-    header["BUNIT"] = "ct"
-    header["CONTENT"] = meaning
-    with replacing(path) as temporary:
-        hdu = fits.PrimaryHDU(image.astype(np.float32), header)
-        hdu.writeto(temporary, overwrite=True, output_verify="silentfix+ignore")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LEVELS = (0.16, 0.5, 0.84)
 _CHECKED = 20
 """Draws for which the sum over nodes is compared with that over all pixels."""
-_IMAGES = 60
+IMAGES = 60
 """Draws whose expected images are averaged."""
 
 
@@ -73,10 +73,6 @@ class FieldPosterior:
         chosen = np.linspace(0, len(next(iter(self.flat.values()))) - 1, number).astype(int)
         return [{name: jnp.asarray(each[one]) for name, each in self.flat.items()} for one in chosen]
 
-    def images(self, number: int = _IMAGES) -> "np.ndarray":
-        """Return the expected counts of some draws, shape (number, ny, nx) [count / pixel]."""
-        return np.stack([self.image(draw) for draw in self.some(number)])
-
     def image(self, parameters: dict[str, Any], scene: Scene | None = None) -> np.ndarray:
         """Return the expected counts of one draw, of the whole scene or of a part of it, shape (ny, nx)."""
         return expected_image(
@@ -87,8 +83,8 @@ class FieldPosterior:
     def expected(self) -> np.ndarray:
         """The posterior mean of the expected counts, shape (ny, nx) [count / pixel]."""
         found = np.zeros(self.observation.shape)
-        for draw in self.some(_IMAGES):
-            found += self.image(draw) / _IMAGES
+        for draw in self.some(IMAGES):
+            found += self.image(draw) / IMAGES
         return found
 
     @property
@@ -129,36 +125,28 @@ class FieldPosterior:
 
     def counts_of_sources(self) -> np.ndarray:
         """Return the 16, 50 and 84 % quantiles of each source's counts on exposed pixels, shape (3, m)."""
-        drawn = self.some(_IMAGES)
+        drawn = self.some(IMAGES)
         totals = np.stack([np.asarray(_totals(self.model, draw)) for draw in drawn])
         # The light in the tile hardly changes from draw to draw: its mean serves for the quantiles of all.
         share = totals.mean(axis=0)
         return np.quantile(self.flat[f"{self.plate}_flux"] * share, _LEVELS, axis=0)
 
-    def ess_of_sources(self) -> np.ndarray:
-        """Return the least effective number of draws of x, y and flux of each source, shape (m,)."""
-        from arviz import ess
+    def diagnostics_of_sources(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return of each source the largest split R-hat and the least ESS of x, y and flux, shape (m,)."""
+        from arviz import ess, rhat
 
-        names = [f"{self.plate}_{name}" for name in ("x", "y", "flux")]
-        found = ess(self.tree["posterior"].to_dataset()[names])
-        return np.min([found[name].values for name in names], axis=0)
-
-    def r_hat_of_sources(self) -> np.ndarray:
-        """Return the largest split R-hat of x, y and flux of each source, shape (m,)."""
-        from arviz import rhat
-
-        names = [f"{self.plate}_{name}" for name in ("x", "y", "flux")]
+        drawn = self.tree["posterior"].to_dataset()[[f"{self.plate}_{name}" for name in ("x", "y", "flux")]]
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = rhat(self.tree["posterior"].to_dataset()[names])
-        return np.max([found[name].values for name in names], axis=0)
+            r_hat, effective = (np.stack([each.values for each in of(drawn).data_vars.values()]) for of in (rhat, ess))
+        return r_hat.max(axis=0), effective.min(axis=0)
 
     def derived(self) -> list[tuple[str, np.ndarray, str, str]]:
         """Return what follows from a cluster's parameters: name, the three quantiles, unit and meaning."""
-        width = self.flat["psf_width"] / float(self.psf.typical_width)
-        found = [("psf_stretch", np.quantile(width, _LEVELS), "", "psf_width over its mean at the sources' places")]
+        stretch, shift = self._changes_of_psf()
+        found = [("psf_stretch", np.quantile(stretch, _LEVELS), "", "psf_width over its mean at the sources' places")]
         if "psf_slope" in self.flat:
-            shift = np.quantile(self.flat["psf_slope"], _LEVELS) - float(self.psf.slope)
-            found.append(("psf_slope_shift", shift, "", "psf_slope less its mean at the sources' places"))
+            levels = np.quantile(shift, _LEVELS)
+            found.append(("psf_slope_shift", levels, "", "psf_slope less its mean at the sources' places"))
         for name in self.clusters:
             e1, e2 = self.flat[f"{name}e1"], self.flat[f"{name}e2"]
             ratio, angle = np.exp(-np.hypot(e1, e2)), 0.5 * np.arctan2(e2, e1)
@@ -181,9 +169,15 @@ class FieldPosterior:
 
     def learnt(self) -> LearntPSF:
         """Return what the field says of its PSF, as `catalog` takes it."""
-        width = self.flat["psf_width"] / float(self.psf.typical_width)
-        slope = float(np.median(self.flat["psf_slope"]) - self.psf.slope) if "psf_slope" in self.flat else 0.0
-        return LearntPSF(self.psf_name, float(np.median(width)), float(np.log(width).std()), slope)
+        stretch, shift = self._changes_of_psf()
+        numbers = np.median(stretch), np.log(stretch).std(), np.median(shift)
+        return LearntPSF(self.psf_name, *map(float, numbers))
+
+    def _changes_of_psf(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return draws of the width over that of the PSF before, and of what is added to its slope, shape (n,)."""
+        stretch = self.flat["psf_width"] / float(self.psf.typical_width)
+        slope = self.flat.get("psf_slope")
+        return stretch, np.zeros_like(stretch) if slope is None else slope - float(self.psf.slope)
 
     def line(self) -> str:
         """Say in one line what was fitted and whether the chains can be trusted."""

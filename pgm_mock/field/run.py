@@ -14,7 +14,7 @@ from jaxtyping import Array
 from ..random import source_key
 from .chains import Chains
 from .gibbs import Field, State, Sweep, Tuning, sweep
-from .start import Start, state_of
+from .start import WIDER, Start, one_student, state_of
 
 _TARGET_ACCEPT = 0.95
 _PATH = 2.2
@@ -23,7 +23,6 @@ _MOST_STEPS = 20
 _PART = 50
 """Sweeps between two looks at the clock."""
 _EXTENSIONS, _SHORTER = 3, 0.6
-_WIDER = 1.3
 _AS_IF = 3
 """A covariance that was learnt before counts as so many draws for each parameter."""
 
@@ -83,7 +82,7 @@ def _scattered(start: Start, key: Array) -> State:
     tuning = start.tuning
     seen = start.field.target.far.at(jnp.asarray(start.psf))[2]
     sources = tuning.lattice.draw(of_sources, seen)
-    psf = start.psf + tuning.psf_factor @ jax.random.normal(of_psf, np.shape(start.psf))
+    psf = start.psf + tuning.psf.factors[0] @ jax.random.normal(of_psf, np.shape(start.psf))
     shared = start.shared + 1.5 * tuning.factor @ jax.random.normal(of_shared, np.shape(start.shared))
     return state_of(start.field, sources, psf, shared)
 
@@ -115,9 +114,9 @@ def _with_size(tuning: Tuning, size: float) -> Tuning:
 def _adapted(tuning: Tuning, swept: Sweep) -> Tuning:
     """Learn the covariance of what is shared, and of the PSF, from the chains together."""
     factor = _factor(swept.shared, np.asarray(tuning.factor), 1.0)
-    middle = np.mean(swept.psf, axis=(0, 1))
-    psf_factor = _factor(swept.psf, np.asarray(tuning.psf_factor), _WIDER)
-    return tuning._replace(factor=factor, psf_middle=jnp.asarray(middle), psf_factor=psf_factor)
+    middle = jnp.asarray(np.mean(swept.psf, axis=(0, 1)))
+    psf_factor = _factor(swept.psf, np.asarray(tuning.psf.factors[0]), WIDER)
+    return tuning._replace(factor=factor, psf=one_student(middle, psf_factor))
 
 
 def _factor(draws: Any, before: np.ndarray, wider: float) -> Array:

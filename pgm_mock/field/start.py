@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike
 
 from ..sampler.laplace import laplace
+from ..sampler.mixture import Mixture
 from .density import unconstrained
 from .gibbs import Field, State, Tuning, take
 from .lattice import Given, Lattice, Wide, lattices
@@ -17,7 +18,8 @@ from .lattice import Given, Lattice, Wide, lattices
 _ROUNDS = 3
 """The modes of the sources and of what they share are looked for in turn."""
 _FIRST_SIZE, _FIRST_STEPS = 0.3, 6
-_WIDER = 1.3
+WIDER = 1.3
+"""So much wider than what is known of the PSF is its proposal."""
 _TINY = 1e-30
 
 
@@ -56,14 +58,14 @@ def find_start(field: Field, parameters: Mapping[str, Any]) -> Start:
         shared, factor = (np.asarray(each) for each in _climb(field, state))
         state = state_of(field, sources, psf, shared)
         if blocks.psf:
-            psf, psf_factor, sources = (np.asarray(each) for each in _climb_psf(field, state, middle, spread))
-            state = state_of(field, sources, psf, shared)
+            psf, psf_factor = (np.asarray(each) for each in _climb_psf(field, state, middle, spread))
+            state = with_psf(field, state, psf)
         lattice = look_for_sources(field, state, prior)
         sources = _best(lattice)
     field, shared, factor = _rescaled(field, psf, shared, factor)
     size, steps = jnp.asarray(_FIRST_SIZE), jnp.asarray(_FIRST_STEPS)
-    of_psf = jnp.asarray(psf), _WIDER * jnp.asarray(psf_factor)
-    return Start(field, sources, psf, shared, Tuning(lattice, prior, *of_psf, jnp.asarray(factor), size, steps))
+    of_psf = one_student(jnp.asarray(psf), WIDER * jnp.asarray(psf_factor))
+    return Start(field, sources, psf, shared, Tuning(lattice, prior, of_psf, jnp.asarray(factor), size, steps))
 
 
 def _rescaled(
@@ -94,26 +96,32 @@ def state_of(field: Field, sources: ArrayLike, psf: ArrayLike, shared: ArrayLike
 
 
 @jax.jit
+def with_psf(field: Field, state: State, psf: ArrayLike) -> State:
+    """Return a state with another PSF; see `Field.with_psf`."""
+    return field.with_psf(state, jnp.asarray(psf))
+
+
+def one_student(middle: Array, factor: Array) -> Mixture:
+    """Return a proposal of a single Student-t: its centre (p,) and its Cholesky factor (p, p)."""
+    return Mixture(jnp.zeros(1), middle[None], factor[None])
+
+
+@jax.jit
 def _climb(field: Field, state: State) -> tuple[Array, Array]:
     """Return the mode of what is shared, given the sources, and the Cholesky factor of the covariance there."""
-    of_sources, sources_total = state.light + state.far, state.sources_total
-
-    def log_density(shared: Array) -> Array:
-        values, log_prior = field.values(state.psf, shared)
-        mean, total = field.smooth(values)
-        return field.target.log_likelihood(mean + of_sources, total + sources_total) + log_prior
-
-    mode, factor, _ = laplace(log_density, state.shared)
+    mode, factor, _ = laplace(lambda shared: field.log_posterior(field.with_shared(state, shared)), state.shared)
     return mode, factor
 
 
 @jax.jit
-def _climb_psf(field: Field, state: State, middle: Array, spread: Array) -> tuple[Array, Array, Array]:
-    """Return the mode of the PSF, each source's counts as they are, the Cholesky factor there, and the sources."""
-    start = (state.psf - middle) / spread
-    mode, factor, _ = laplace(lambda u: field.with_psf(state, middle + spread * u)[0], start)
-    psf = middle + spread * mode
-    return psf, spread[:, None] * factor, field.with_psf(state, psf)[1].sources
+def _climb_psf(field: Field, state: State, middle: Array, spread: Array) -> tuple[Array, Array]:
+    """Return the mode of the PSF, each source's counts as they are, and the Cholesky factor there."""
+
+    def log_density(u: Array) -> Array:
+        return field.log_posterior(field.with_psf(state, middle + spread * u))
+
+    mode, factor, _ = laplace(log_density, (state.psf - middle) / spread)
+    return middle + spread * mode, spread[:, None] * factor
 
 
 @jax.jit

@@ -35,8 +35,9 @@ def sources_table(posterior: FieldPosterior) -> "QTable":
     columns |= _with_errors(rate, flux, flux_unit, "phot.count", "flux over the whole PSF, median")
     seen = posterior.counts_of_sources()
     columns |= _with_errors("CTS", seen, units.ct, "phot.count", "counts of the source on exposed pixels, median")
-    columns["R_HAT"] = posterior.r_hat_of_sources(), None, "stat.value", "largest split R-hat of x, y and flux"
-    columns["ESS"] = posterior.ess_of_sources(), None, "stat.value", "least effective number of draws of x, y and flux"
+    r_hat, effective = posterior.diagnostics_of_sources()
+    columns["R_HAT"] = r_hat, None, "stat.value", "largest split R-hat of x, y and flux"
+    columns["ESS"] = effective, None, "stat.value", "least effective number of draws of x, y and flux"
     table = tabulated(columns)
     if np.isfinite(posterior.chains.r_hat):
         table.meta["R_HAT"] = posterior.chains.r_hat
@@ -59,17 +60,13 @@ def parameters_table(posterior: FieldPosterior) -> "QTable":
     """Return a row for each parameter that all sources share: name, median, interval, unit and meaning."""
     from astropy.table import QTable
 
-    from ..results import label_parameter
-
-    rows = []
-    known = posterior.priors.parameters
+    rows, drawn = [], posterior.tree["posterior"].to_dataset()
     for name in posterior.model.blocks.shared + posterior.model.blocks.psf:
-        variable = posterior.tree["posterior"].to_dataset()[name]
-        label_parameter(variable, known[name], posterior.observation)
+        told = drawn[name].attrs
         levels = np.reshape(posterior.quantiles(name), (3, -1))
         for number, (low, middle, high) in enumerate(levels.T):
             label = f"{name}[{number}]" if levels.shape[1] > 1 else name
-            rows.append((label, middle, low, high, variable.attrs["units"], variable.attrs["long_name"]))
+            rows.append((label, middle, low, high, told["units"], told["long_name"]))
     for name, levels, unit, meaning in posterior.derived():
         low, middle, high = levels
         rows.append((name, middle, low, high, unit, meaning))

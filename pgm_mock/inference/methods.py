@@ -33,7 +33,6 @@ _ROUNDS, _MORE_DRAWS = 4, 3000
 _STRAINED, _LEAST_EFFICIENCY = 0.5, 0.4
 """Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), may have left
 out a tail though they are certified: more draws are taken, and kept where they are certified too."""
-R_HAT_LIMIT = 1.01
 _TYPICAL_COUNTS = 30.0
 _LEAST_SEEN = 0.02
 """A source of whose light less than this falls on exposed pixels near the place asked for has no flux."""
@@ -212,9 +211,7 @@ def by_nuts(observation: Observation, priors: Priors, plan: Plan, data: Data, tr
     draws = {name: np.asarray(values) for name, values in parameters.items()}
     said = {name: np.asarray(values) for name, values in statistics.items()}
     r_hat, divergences = nuts.largest_r_hat(draws), int(said["diverging"].sum())
-    lacking = []
-    if not r_hat < R_HAT_LIMIT:
-        lacking.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {R_HAT_LIMIT})")
+    lacking = nuts.disagreement(r_hat)
     if divergences:
         lacking.append(f"{divergences} divergent transitions, expected none")
     return StampPosterior(

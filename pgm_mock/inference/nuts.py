@@ -18,6 +18,8 @@ from numpyro.infer.hmc import hmc
 from ..priors import Priors
 from .unconstrained import Data, Point, brightest, constrain, draw_prior, log_density
 
+R_HAT_LIMIT = 1.01
+ONE_CHAIN = "one chain: whether it has converged cannot be told, expected at least 2"
 STARTS = 100
 """Prior draws from which each chain takes its most probable one as its start."""
 
@@ -41,6 +43,11 @@ def sample(
     run = partial(_chain, data=data, priors=priors, num_warmup=num_warmup, num_samples=num_samples)
     z, statistics = jax.vmap(run)(jax.random.split(key, num_chains))
     return constrain(z, priors), statistics
+
+
+def disagreement(r_hat: float) -> list[str]:
+    """Say that chains disagree, where their largest R-hat does."""
+    return [] if r_hat < R_HAT_LIMIT else [f"the chains disagree (R-hat {r_hat:.3f}, expected below {R_HAT_LIMIT})"]
 
 
 def largest_r_hat(draws: dict[str, np.ndarray]) -> float:

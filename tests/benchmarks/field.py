@@ -200,7 +200,7 @@ def report(rows: list[dict]) -> str:
         for name, (chi2, dof, p_value) in real[0]["families"].items():
             lines.append(f"| {name} | {chi2:.1f} | {dof:.1f} | {p_value:.2g} |")
         lines += ["", *(f"- {one}" for one in real[0]["sentences"]), ""]
-    lines += [f"## {len(mocks)} mock fields", ""]
+    lines += [f"## {len(mocks)} mock field{'' if len(mocks) == 1 else 's'}", ""]
     lines += [textwrap.fill(_OF_MOCKS, 120), ""]
     groups: dict[str, list[float]] = {}
     for row in mocks:

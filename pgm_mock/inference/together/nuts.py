@@ -8,8 +8,8 @@ from numpyro.infer import MCMC, NUTS, init_to_median
 from ...model import images_model
 from ...random import source_key
 from ...skystamps import SkyStamps
-from ..methods import R_HAT_LIMIT, Plan
-from ..nuts import largest_r_hat
+from ..methods import Plan
+from ..nuts import ONE_CHAIN, disagreement, largest_r_hat
 from ..unconstrained import Data
 from .posterior import EAST, NORTH, OFFSET_EAST, OFFSET_NORTH
 from .priors import ImagesPriors
@@ -53,11 +53,7 @@ def sample(
     draws = _by_image(found, priors)
     r_hat = largest_r_hat({name: values for name, values in found.items() if values.dtype.kind == "f"})
     divergent = int(np.asarray(fields["diverging"]).sum())
-    problems = []
-    if plan.num_chains < 2:
-        problems.append("one chain: whether it has converged cannot be told, expected at least 2")
-    elif not r_hat < R_HAT_LIMIT:
-        problems.append(f"the chains disagree (R-hat {r_hat:.3f}, expected below {R_HAT_LIMIT})")
+    problems = [ONE_CHAIN] if plan.num_chains < 2 else disagreement(r_hat)
     if divergent:
         problems.append(f"{divergent} divergent transitions, expected none")
     said = f"nuts {plan.num_chains} x {plan.num_samples}: R-hat {r_hat:.3f}, {divergent} divergent"
