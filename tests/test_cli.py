@@ -263,6 +263,9 @@ def test_what_a_command_does_not_know_is_said_by_that_command(files, capsys):
         main(["fit", image, exposure, "--nonsense"])
     assert "did you mean" not in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
+        main(["detect", image, exposure, "--regions", "a.reg"])
+    assert "did you mean" not in capsys.readouterr().err, "a word of the help is not an option of the command"
+    with pytest.raises(SystemExit, match="2"):
         main(["catlog", image])
     assert "did you mean catalog?" in capsys.readouterr().err
 

@@ -18,7 +18,7 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 def options_of(parser: ArgumentParser) -> list[str]:
     """Return the names of a command's options."""
-    return sorted(set(re.findall(r"--[a-z][a-z-]*", parser.format_help())))
+    return sorted(name for name in parser._option_string_actions if name.startswith("--"))
 
 
 def with_option_name(message: str, parser: ArgumentParser) -> str:
