@@ -1,15 +1,18 @@
-"""Particles, as an exposure map shows them: their template, and the CCDs."""
+"""What an exposure map shows: the mirrors' vignetting, hence a template of particles, and the CCDs."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from ..observation import Observation
+from .observation import Observation
 
 _DEGREE = 6
 """Of the polynomial that the logarithm of the vignetting is."""
-_STEP = 3
-"""It is fitted to the pixels of every third row and column."""
+_PIXELS = 10_000
+"""It is fitted to so many pixels at most, on evenly spaced rows and columns."""
+_FEWEST = 10
+"""Pixels for each coefficient: with fewer no vignetting is seen."""
 _ROUNDS, _BELOW = 8, 0.95
 """Pixels with less than such a part of the fit are in gaps, or on bad columns: the next round leaves them out."""
 _PARTICLES = 0.05
@@ -38,20 +41,21 @@ def live_time(observation: Observation) -> tuple[np.ndarray, np.ndarray]:
     x, y = (np.linspace(-1.0, 1.0, size) for size in (nx, ny))
     along, up = (np.polynomial.chebyshev.chebvander(ramp, _DEGREE) for ramp in (x, y))
     powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
-    rows, columns = np.nonzero(exposure[::_STEP, ::_STEP] > 0)
-    rows, columns = _STEP * rows, _STEP * columns
+    exposed = exposure > 0
+    step = math.ceil(math.sqrt(max(int(np.count_nonzero(exposed)), 1) / _PIXELS))
+    rows, columns = np.nonzero(exposed[::step, ::step])
+    rows, columns = step * rows, step * columns
     values = np.log(exposure[rows, columns])
     basis = np.stack([up[rows, j] * along[columns, i] for i, j in powers], axis=1)
     used = np.ones(len(values), bool)
     fitted = np.zeros(len(powers))
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if len(values) >= _FEWEST * len(powers) else 0):
         fitted = np.linalg.lstsq(basis[used], values[used], rcond=None)[0]
         used = values > basis @ fitted + np.log(_BELOW)
     logs = np.zeros((_DEGREE + 1, _DEGREE + 1))
     for (i, j), value in zip(powers, fitted, strict=True):
         logs[j, i] = value
     vignetting = np.exp(up @ logs @ along.T)
-    exposed = exposure > 0
     live = np.where(exposed, exposure / vignetting, 0.0)
     return live, np.where(exposed, vignetting / float(vignetting[exposed].max()), 0.0)
 
@@ -62,7 +66,7 @@ def with_particles(observation: Observation) -> Observation:
     The map is the exposure without its vignetting, scaled to a median of 0.05 counts per pixel.
     """
     exposed = observation.exposure > 0
-    if observation.background_map is not None or not exposed.any():
+    if observation.background_map is not None:
         return observation
     live, vignetting = live_time(observation)
     if vignetting[exposed].min() >= _FALLS:

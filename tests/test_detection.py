@@ -10,7 +10,7 @@ from scipy import ndimage, optimize, stats
 import pgm_mock
 from pgm_mock.detection import compare, detect, sensitivity, write_detection, write_sensitivity
 from pgm_mock.detection.amplitudes import fit_amplitudes
-from pgm_mock.detection.behind import Behind, smoothed, vignetting
+from pgm_mock.detection.behind import Behind, smoothed
 from pgm_mock.detection.extended import Ellipse, half_light_radius
 from pgm_mock.detection.falsealarms import TAIL, FalseAlarms, tail_of
 from pgm_mock.detection.fieldpsf import FieldPSF
@@ -134,16 +134,6 @@ def test_smoothing_on_a_coarse_grid_is_smoothing():
     fine = ndimage.gaussian_filter(image, 18.0, mode="constant")
     inside = np.s_[4:-4, 4:-4]  # at the edge both of a ratio's images are off alike
     np.testing.assert_allclose(16 * fine[inside], smoothed(image, 18.0)[inside], rtol=0.04)
-
-
-def test_vignetting_is_seen_past_gaps():
-    row, column = np.mgrid[0:200, 0:200]
-    true = 1 / (1 + (np.hypot(row - 100, column - 100) / 150) ** 2)
-    exposure = 1e4 * true
-    exposure[:, ::20] = 0.0
-    found = vignetting(pgm_mock.Observation(np.zeros((200, 200), int), exposure))
-    seen = exposure > 0
-    assert np.abs(found[seen] / true[seen] - 1).max() < 0.06
 
 
 def test_half_of_the_light():

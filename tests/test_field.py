@@ -23,7 +23,6 @@ from pgm_mock.field import write_field
 from pgm_mock.field.check import _bins
 from pgm_mock.field.density import constrained, unconstrained
 from pgm_mock.field.lattice import Lattice
-from pgm_mock.field.particles import ccds, live_time, with_particles
 from pgm_mock.field.posterior import _exact, _fast
 from pgm_mock.field.powerlaw import flux_prior
 from pgm_mock.field.target import make_nodes
@@ -153,42 +152,6 @@ def test_particles_have_a_normalisation_for_each_ccd():
     pixels = Pixels(np.ones((4, 6)), np.arange(11.0, 17)[None, :], np.arange(5.0, 9)[:, None], np.full((4, 6), 0.5))
     part = Particles(labels=labels, first_x=11, first_y=5).light(pixels, None, norm=np.array([2.0, 4.0]))
     np.testing.assert_allclose(part.values, np.where(labels == 0, 1.0, 2.0))
-
-
-# --- what an exposure map shows ---
-
-
-def vignetted():
-    """Four chips with gaps and a bad column, dimmed outwards about a place that is not the middle."""
-    ny, nx = 200, 220
-    x, y = np.meshgrid(np.arange(nx), np.arange(ny))
-    dimming = 1 / (1 + ((x - 90) ** 2 + (y - 110) ** 2) / 110.0**2)
-    live = np.ones((ny, nx))
-    live[:, 40] = 0.85
-    live[:, 108:112] = live[98:101, :] = 0.1
-    return Observation(np.zeros((ny, nx), int), 2e4 * dimming * live), dimming, live
-
-
-def test_the_live_time_is_the_exposure_without_its_vignetting():
-    """Oracle: the vignetting that was put in, about a place of its own."""
-    observation, dimming, live = vignetted()
-    found, vignetting = live_time(observation)
-    np.testing.assert_allclose(found, live, rtol=0.02)
-    np.testing.assert_allclose(vignetting, dimming / dimming.max(), rtol=0.02)
-    template = with_particles(observation).background_map
-    np.testing.assert_allclose(template[live == 1], 0.05, rtol=0.03)
-    flat = replace(observation, exposure=2e4 * live)
-    assert with_particles(flat).background_map is None, "without vignetting nothing tells particles from the sky"
-
-
-def test_gaps_divide_an_exposure_into_ccds():
-    observation, _, _ = vignetted()
-    found = ccds(observation)
-    assert found.shape == observation.shape
-    assert set(np.unique(found)) == {0, 1, 2, 3}
-    assert len({found[20, 20], found[20, 200], found[180, 20], found[180, 200]}) == 4
-    assert ccds(drawn(0)) is not None
-    assert ccds(Observation(np.ones((50, 50), int), np.ones((50, 50)))) is None
 
 
 # --- the density ---

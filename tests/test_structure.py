@@ -19,7 +19,7 @@ LEVELS = [
     {"threefry", "fitsimage", "units", "slivers", "distributions", "arrays", "tablefiles"},
     {"psf", "observationfiles", "region", "sourcetables", "matching"},
     {"poisson", "observation"},
-    {"scene", "skystamps"},
+    {"scene", "skystamps", "vignetting"},
     {"expected", "jointprior", "priorsfile", "counts", "sourcelists", "ds9regions", "images"},
     {"priorbounds"},
     {"priors", "regions"},

@@ -2,11 +2,11 @@ r"""What lies behind point sources: sky, particles and extended sources, fitted 
 
     \[ \mu_0 = c(x) (a_1 t + a_2 t / v + \sum_k a_k G_k t) + \sum_j F_j t P_j \]
 
-with the exposure t, its envelope v in circles about the optical axis (particles are not focused, so that the mirrors do
-not dim them outwards), elliptical Gaussians G of nine sizes about the centre of each extended source, and the point
-sources. All amplitudes are at least 0, at the largest Poisson likelihood. What this leaves is taken by c(x), the ratio
-of the smoothed counts to the smoothed model: at the finest scale that holds 400 counts, and never so fine that it would
-take a source away.
+with the exposure t, the mirrors' vignetting v (particles are not focused, so that the mirrors do not dim them
+outwards), elliptical Gaussians G of nine sizes about the centre of each extended source, and the point sources. All
+amplitudes are at least 0, at the largest Poisson likelihood. What this leaves is taken by c(x), the ratio of the
+smoothed counts to the smoothed model: at the finest scale that holds 400 counts, and never so fine that it would take a
+source away.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..vignetting import with_particles
 from .amplitudes import fit_amplitudes
 from .extended import Ellipse, half_light_radius
 
@@ -29,10 +30,6 @@ _RANGE = (0.2, 5.0)
 _WIDEST = 1.0 / 6.0
 """Of an extended source's Gaussians, as a part of the image: wider ones are sky."""
 _COARSE = 4
-_BINS = 30
-_ENVELOPE = 0.9
-_LEAST_VIGNETTING = 0.9
-"""An envelope that falls less than this says nothing of particles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +54,9 @@ class Behind:
         """Take the sky, and particles: the observation's background map, or what the vignetting shows."""
         exposure = observation.exposure
         images = [exposure]
-        if observation.background_map is not None:
-            images.append(observation.background_map)
-        else:
-            seen = vignetting(observation)
-            if seen[exposure > 0].min() < _LEAST_VIGNETTING:
-                images.append(np.where(exposure > 0, exposure / seen, 0.0))
+        particles = with_particles(observation).background_map
+        if particles is not None:
+            images.append(particles)
         return cls(exposure, np.stack(images), np.full(len(images), -1))
 
     def with_extended(self, source: Ellipse) -> "Behind":
@@ -155,42 +149,3 @@ class Fitted:
     amplitudes: np.ndarray
     model: np.ndarray
     mean: np.ndarray
-
-
-def vignetting(observation: "Observation") -> np.ndarray:
-    """Return how the exposure falls outwards, 1 at the optical axis, whatever gaps and bad columns it has.
-
-    The axis is the header's pointing; without one, the middle of the twentieth of the image with the most exposure. In
-    each ring about it the envelope is the exposure that nine tenths of the pixels do not pass, and it never rises.
-    """
-    exposure = observation.exposure
-    rows, columns = np.nonzero(exposure > 0)
-    values = exposure[rows, columns]
-    axis = _pointing(observation)
-    if axis is None:
-        top = values >= np.quantile(values, 0.95)
-        axis = float(columns[top].mean()), float(rows[top].mean())
-    distance = np.hypot(columns - axis[0], rows - axis[1])
-    edges = np.linspace(0.0, distance.max() + 1e-9, _BINS + 1)
-    ring = np.digitize(distance, edges) - 1
-    middles, heights = [], []
-    for number in range(_BINS):
-        if np.count_nonzero(inside := ring == number) > 2 * _BINS:
-            middles.append(float(distance[inside].mean()))
-            heights.append(float(np.quantile(values[inside], _ENVELOPE)))
-    seen = np.ones(exposure.shape)
-    if len(middles) > 2:
-        envelope = np.minimum.accumulate(np.array(heights)) / heights[0]
-        seen[rows, columns] = np.interp(distance, middles, envelope)
-    return seen
-
-
-def _pointing(observation: "Observation") -> tuple[float, float] | None:
-    """Column and row of the optical axis, from 0, or None where the header has no pointing."""
-    header, wcs = observation.header, observation.wcs
-    if header is None or wcs is None:
-        return None
-    from ..psf.telescopes import pointing_of
-
-    axis = pointing_of(header, wcs)
-    return None if axis is None else (axis[0] - observation.origin[0], axis[1] - observation.origin[1])

@@ -20,10 +20,10 @@ from ..random import checked_seed
 from ..region import Region
 from ..scene import Particles, Scene
 from ..scene.pointsource import LEAST_REACH
+from ..vignetting import with_particles
 from .density import Blocks, unconstrained
 from .gibbs import Field
 from .guess import Guess, first_guess
-from .particles import with_particles
 from .posterior import FieldPosterior, expected_image
 from .run import run_chains
 from .scene import SOURCES, field_priors

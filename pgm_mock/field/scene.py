@@ -16,7 +16,7 @@ from ..region import Region
 from ..scene import BackgroundMap, Component, EllipticalBeta, NumberCounts, Particles, PointSources, Scene, Sky
 from ..scene.neighbours import at_places
 from ..scene.pointsource import LEAST_REACH, REACH
-from .particles import ccds
+from ..vignetting import ccds
 from .powerlaw import flux_prior
 
 if TYPE_CHECKING:

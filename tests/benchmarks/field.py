@@ -23,9 +23,9 @@ jax.config.update("jax_enable_x64", True)
 import pgm_mock
 from pgm_mock import FieldPosterior, Observation, Region, check_field, fit_field, read_regions
 from pgm_mock.detection import cleaned
-from pgm_mock.field.particles import ccds, with_particles
 from pgm_mock.psf import telescope_psf
 from pgm_mock.resources import resource
+from pgm_mock.vignetting import ccds, with_particles
 
 from .store import Store
 
