@@ -29,6 +29,17 @@ def test_forgetting_leaves_the_users_own_programs_alone():
     assert len(traces) == 1
 
 
+def test_room_is_made_where_memory_maps_are_short(monkeypatch):
+    """A process that fits field after field meets the system's limit, where XLA aborts."""
+    exposure, x, y = np.ones((3, 3)), np.arange(3.0)[None], np.arange(3.0)[:, None]
+    expected_counts(exposure, x, y, x_pos=1.0, y_pos=1.0, flux=1.0, background=0.0, psf_width=1.0)
+    program.make_room()
+    assert expected_counts._cache_size() > 0
+    monkeypatch.setattr(program, "_MOST_MAPS", 10)
+    program.make_room()
+    assert expected_counts._cache_size() == 0
+
+
 @pytest.fixture
 def cache_settings():
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataWarning, InputError
+from ..inference.program import make_room
 from ..observation import Observation
 from ..psf import PSF
 from ..random import checked_seed
@@ -167,6 +168,7 @@ def detect(
     check_search(false_per_field, threshold, num_mocks)
     seed = checked_seed(seed)
     observation = cleaned(observation)
+    make_room()
     field = FieldPSF.of(observation, psf, psf_sampling)
     ratio_map = RatioMap(observation.exposure, field)
     behind = Behind.of(observation)

@@ -12,6 +12,7 @@ from ..detection import cleaned
 from ..detection.fieldpsf import FieldPSF
 from ..distributions import Prior
 from ..errors import DataWarning, InputError
+from ..inference.program import make_room
 from ..observation import Observation
 from ..population import Selection
 from ..priors import Priors
@@ -95,6 +96,7 @@ def fit_field(
         raise InputError("counts: expected some, found none")
     kept = _in_field(observation, regions)
     _check_places(observation, kept, clusters)
+    make_room()
     field_psf = FieldPSF.of(observation, psf, psf_sampling)
     psf_name = psf if isinstance(psf, str) else "auto"
     each = EachPSF.of([field_psf.at(one.x, one.y) for one in kept])

@@ -91,6 +91,15 @@ def _is_crowded() -> bool:
         return True
 
 
+def make_room() -> None:
+    """Let go of the package's compiled programs where the process is short of memory maps.
+
+    What compiles its programs by itself, and new ones for each image, calls this before it begins.
+    """
+    if _is_crowded():
+        forget()
+
+
 def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
     """Call a jitted function, compiled ahead where it has not been for such arguments yet.
 
@@ -103,8 +112,8 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
     """
     arguments = jax.tree.map(_as_array, arguments)
     signature = (program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64)
-    if signature not in _compiled and len(_compiled) >= _MOST and _is_crowded():
-        forget()
+    if signature not in _compiled and len(_compiled) >= _MOST:
+        make_room()
     with _looking_up:
         mine = signature not in _compiled
         future = _compiled.setdefault(signature, Future())
