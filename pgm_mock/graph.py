@@ -1,6 +1,7 @@
 """The graph of the model: drawn, written as DOT, and read out as the factorised joint probability."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -206,13 +207,17 @@ def model_graph(
     exposure, x, y, background_map = observation.image
     model = partial(stamp_model, background_map=background_map)
     found = get_model_relations(model, (exposure, x, y, priors, observation.counts))
-    return ModelGraph(
+    graph = ModelGraph(
         parents={name: tuple(parents) for name, parents in found["sample_sample"].items()},
         distributions=dict(found["sample_dist"]),
         plates={plate: tuple(names) for plate, _, names in priors.plates() if plate} | {PLATE: (EXPECTED, OBSERVED)},
         observed=tuple(found["observed"]),
         symbols={name: one.symbol for name, one in priors.parameters.items()} | {EXPECTED: r"\mu_k", OBSERVED: "N_k"},
     )
+    for plate, letter in graph.indices.items():
+        for name in graph.plates[plate]:
+            graph.symbols[name] = re.sub("_[a-z]$", f"_{letter}", graph.symbols[name])
+    return graph
 
 
 def _of_images(priors: ImagesPriors) -> ModelGraph:
@@ -246,7 +251,9 @@ def _draw_node(graph: ModelGraph, axes: Any, name: str, x: float, y: float) -> N
     face = "0.8" if name in graph.observed else "white"
     style = {"ls": (0, (4, 2)) if deterministic else "-", "lw": 1.4, "ec": "black", "fc": face, "zorder": 3}
     axes.add_patch(Circle((x, y), 0.3, **style))
-    axes.text(x, y, f"${graph.symbols[name]}$", ha="center", va="center", fontsize=17, zorder=4)
+    symbol = graph.symbols[name]
+    size = 12 if "mathrm" in symbol else 17  # a component's name must stay in the circle
+    axes.text(x, y, f"${symbol}$", ha="center", va="center", fontsize=size, zorder=4)
     beside = {"xytext": (32, -4), "ha": "left"} if name in graph.plate else {"xytext": (0, 31), "ha": "center"}
     label = name.replace("_", " ")
     axes.annotate(label, (x, y), textcoords="offset points", fontsize=9, color="0.25", zorder=5, **beside)

@@ -11,10 +11,11 @@ import numpyro.distributions as dist
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from astropy.wcs import WCS
 from scipy import integrate, stats
 
 import pgm_mock
-from pgm_mock import InputError, KingPSF, Observation, Region, check_field, fit_field
+from pgm_mock import InputError, KingPSF, Observation, Priors, Region, check_field, fit_field
 from pgm_mock.catalogue import Field as CatalogueField
 from pgm_mock.catalogue import catalog
 from pgm_mock.catalogue.learn import learnt_psf
@@ -154,6 +155,15 @@ def test_particles_have_a_normalisation_for_each_ccd():
     np.testing.assert_allclose(part.values, np.where(labels == 0, 1.0, 2.0))
 
 
+def test_symbols_of_two_clusters_are_told_apart():
+    scene = Scene((PointSources(name="sources"), Sky(), EllipticalBeta(), EllipticalBeta(name="second_halo")))
+    symbols = {name: one.symbol for name, one in scene.parameters.items()}
+    assert len(set(symbols.values())) == len(symbols)
+    assert symbols["cluster_beta"] == r"\beta^\mathrm{cluster}"
+    assert symbols["second_halo_x"] == r"x_c^\mathrm{second\_halo}"
+    assert Scene((Sky(), EllipticalBeta())).parameters["cluster_beta"].symbol == r"\beta"
+
+
 # --- the density ---
 
 
@@ -288,6 +298,16 @@ def test_a_fields_tree_and_tables(found, tmp_path):
     assert len(figure.axes) == 3 + len(check.families)
     graph = model_graph(found.observation, found.priors)
     assert ("sources_flux", "expected_counts") in graph.edges
+    labels = np.zeros(found.observation.shape, int)
+    scene = Scene((PointSources(name="sources"), Sky(), Particles(labels=labels)))
+    values = {
+        name: found.priors[name] for name in ("sources_x", "sources_y", "sources_flux", "background", "psf_width")
+    }
+    mapped = replace(found.observation, background_map=np.ones(labels.shape))
+    both = model_graph(
+        mapped, Priors(found.priors.psf, scene, particles_norm=dist.LogNormal(np.zeros(1), 1.0), **values)
+    )
+    assert (both.symbols["sources_flux"], both.symbols["particles_norm"]) == ("F_j", "c_l"), "indices of two plates"
     assert "sources" in graph.plates
 
 
@@ -324,6 +344,29 @@ def test_a_check_says_what_fails_and_where():
     assert "right" in said
     assert "no list has" in said
     assert "(20, 110)" in said
+
+
+@pytest.mark.slow
+def test_particles_of_each_ccd_are_found(tmp_path):
+    """Oracle: the numbers of particles that NumPy drew on two chips, over which the vignetting tells them from sky."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE]
+    vignetting = 1 / (1 + ((x - 70) ** 2 + (y - 60) ** 2) / 70.0**2)
+    live = np.where(np.abs(x - 53) <= 1, 0.0, 1.0)
+    particles = np.where(x < 53, 0.15, 0.3) * live
+    counts = np.random.default_rng(0).poisson(2e-5 * TIME * vignetting * live + particles)
+    field = Observation(counts, TIME * vignetting * live)
+    found = fit_field(field, REGIONS[:1], psf=KING, clusters=[], num_warmup=200, num_samples=200, num_chains=2)
+    scale = found.observation.background_map[live > 0].mean()
+    norms = scale * found.flat["particles_norm"]
+    off = (norms.mean(axis=0) - [0.15, 0.3]) / norms.std(axis=0)
+    assert np.abs(off).max() < 3.5
+    assert (norms.std(axis=0) < [0.03, 0.06]).all()
+    write_field(found, tmp_path / "out")
+    labels = fits.getdata(tmp_path / "out" / "ccds.fits")
+    np.testing.assert_array_equal(labels[live > 0], (x > 53)[live > 0])
+    shared = QTable.read(tmp_path / "out" / "parameters.ecsv")
+    said = dict(zip(shared["NAME"], shared["MEANING"], strict=True))
+    assert said["particles_norm[1]"].endswith("one for each CCD: here about x=98 y=70")
 
 
 @pytest.mark.slow
@@ -494,6 +537,10 @@ def test_the_command_writes_a_field(files, tmp_path, capsys):
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"sources.ecsv", "parameters.ecsv", "posterior.nc", "field.png", "graph.svg", "psf.txt"} <= names
     assert "RA" in QTable.read(tmp_path / "out" / "sources.fits").colnames
+    shared = QTable.read(tmp_path / "out" / "parameters.ecsv")
+    found = dict(zip(shared["NAME"], shared["MEDIAN"], strict=True))
+    ra, dec = WCS(fits.getheader(files / "image.fits")).wcs_pix2world(found["cluster_x"], found["cluster_y"], 1)
+    np.testing.assert_allclose([found["cluster_ra"], found["cluster_dec"]], [ra, dec], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`pgm-mock field`."""
 
+import math
 import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
@@ -117,4 +118,7 @@ def _line(row: "Row") -> str:
     """Say a parameter that all sources share."""
     low, middle, high = (float(row[level]) for level in ("LOW", "MEDIAN", "HIGH"))
     unit = "" if row["UNIT"] == "1" else row["UNIT"]
-    return f"  {row['NAME']:20s} {middle:.5g} -{middle - low:.2g} +{high - middle:.2g} {unit}".rstrip()
+    digits = 5
+    if low < high and middle != 0:
+        digits = max(digits, 2 + math.ceil(math.log10(2.0 * abs(middle) / (high - low))))
+    return f"  {row['NAME']:20s} {middle:.{digits}g} -{middle - low:.2g} +{high - middle:.2g} {unit}".rstrip()

@@ -17,9 +17,9 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
     """Write the tables of sources and parameters, the maps, the draws, the learnt PSF and the check; return the paths.
 
     sources.ecsv and .fits have a row for each source, parameters.ecsv one for each parameter that they share.
-    expected.fits holds the posterior's mean image, residual.fits counts less that; posterior.nc all draws, for ArviZ;
-    psf.txt what `--psf` takes; check.txt what `check_field` found, and unlisted.txt, for `--regions`, the sources that
-    no list has.
+    expected.fits holds the posterior's mean image, residual.fits counts less that, and ccds.fits the CCD that each
+    pixel is on, where there are several; posterior.nc all draws, for ArviZ; psf.txt what `--psf` takes; check.txt what
+    `check_field` found, and unlisted.txt, for `--regions`, the sources that no list has.
 
     Args:
         posterior: of `fit_field`.
@@ -38,6 +38,9 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
     write_map(posterior.observation, paths[4], posterior.residual, "ct", "counts less the mean of the expected ones")
     with replacing(paths[5]) as temporary:
         posterior.tree.to_netcdf(temporary, engine="h5netcdf")
+    if posterior.ccds is not None:
+        paths.append(folder / "ccds.fits")
+        write_map(posterior.observation, paths[-1], posterior.ccds, "", "which CCD: the number i of particles_norm[i]")
     words = {"psf.txt": posterior.learnt().describe()}
     if check is not None:
         words["check.txt"] = "\n".join([posterior.line(), *check.lines()])

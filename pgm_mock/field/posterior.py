@@ -16,7 +16,7 @@ from ..priors import Priors
 from ..psf import PSF, EachPSF, LearntPSF, describe_psf
 from ..region import Region
 from ..results import data_tree
-from ..scene import EllipticalBeta, Scene
+from ..scene import EllipticalBeta, Particles, Scene
 from .chains import Chains
 from .density import unconstrained
 from .gibbs import Field
@@ -141,7 +141,7 @@ class FieldPosterior:
         return r_hat.max(axis=0), effective.min(axis=0)
 
     def derived(self) -> list[tuple[str, np.ndarray, str, str]]:
-        """Return what follows from a cluster's parameters: name, the three quantiles, unit and meaning."""
+        """Return what follows from the PSF's and clusters' parameters: name, the three quantiles, unit and meaning."""
         stretch, shift = self._changes_of_psf()
         found = [("psf_stretch", np.quantile(stretch, _LEVELS), "", "psf_width over its mean at the sources' places")]
         if "psf_slope" in self.flat:
@@ -155,7 +155,27 @@ class FieldPosterior:
             found.append((f"{name}ratio", np.quantile(ratio, _LEVELS), "", "ratio of the short to the long axis"))
             meaning = "angle of the long axis, from the columns towards the rows"
             found.append((f"{name}angle", np.quantile(turned, _LEVELS), "deg", meaning))
+            found += self._on_sky(name)
         return found
+
+    def _on_sky(self, name: str) -> list[tuple[str, np.ndarray, str, str]]:
+        """Return right ascension and declination of a cluster's centre, where the image has a WCS."""
+        if self.observation.wcs is None:
+            return []
+        x, y = self.flat[f"{name}x"], self.flat[f"{name}y"]
+        sky = self.observation.wcs.celestial.pixel_to_world(x - 1, y - 1).icrs
+        of_first = sky.ra.deg[0]  # angles count from there, so that draws on both sides of 0 hours stay together
+        ra = of_first + (sky.ra.deg - of_first + 180.0) % 360.0 - 180.0
+        return [
+            (f"{name}ra", np.quantile(ra, _LEVELS), "deg", "right ascension (ICRS) of the extended source's centre"),
+            (f"{name}dec", np.quantile(sky.dec.deg, _LEVELS), "deg", "declination (ICRS) of its centre"),
+        ]
+
+    @property
+    def ccds(self) -> np.ndarray | None:
+        """Which CCD each pixel is on, from 0 as the normalisations of particles, shape (ny, nx); None without any."""
+        found = (one.labels for one in self.priors.scene.components if isinstance(one, Particles))
+        return next((np.asarray(each) for each in found if each is not None), None)
 
     @property
     def psf(self) -> EachPSF:

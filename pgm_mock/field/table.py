@@ -11,6 +11,8 @@ from .posterior import FieldPosterior
 if TYPE_CHECKING:
     from astropy.table import QTable
 
+_OF_CCDS = "particles_norm"
+
 type Columns = dict[str, tuple[Any, Any, str, str]]
 
 
@@ -56,17 +58,31 @@ def _with_errors(name: str, levels: np.ndarray, unit: Any, ucd: str, meaning: st
     }
 
 
+def _about(posterior: FieldPosterior) -> list[str]:
+    """Say where each CCD is."""
+    labels = posterior.ccds
+    if labels is None:
+        return []
+    observation, found = posterior.observation, []
+    for number in range(labels.max() + 1):
+        rows, columns = np.nonzero((labels == number) & (observation.exposure > 0))
+        x, y = (np.mean(each) + first for each, first in zip((columns, rows), observation.origin, strict=True))
+        found.append(f": here about x={x:.0f} y={y:.0f}")
+    return found
+
+
 def parameters_table(posterior: FieldPosterior) -> "QTable":
     """Return a row for each parameter that all sources share: name, median, interval, unit and meaning."""
     from astropy.table import QTable
 
-    rows, drawn = [], posterior.tree["posterior"].to_dataset()
+    rows, drawn, on_ccd = [], posterior.tree["posterior"].to_dataset(), _about(posterior)
     for name in posterior.model.blocks.shared + posterior.model.blocks.psf:
         told = drawn[name].attrs
         levels = np.reshape(posterior.quantiles(name), (3, -1))
         for number, (low, middle, high) in enumerate(levels.T):
             label = f"{name}[{number}]" if levels.shape[1] > 1 else name
-            rows.append((label, middle, low, high, told["units"], told["long_name"]))
+            meaning = told["long_name"] + (on_ccd[number] if name == _OF_CCDS and on_ccd else "")
+            rows.append((label, middle, low, high, told["units"], meaning))
     for name, levels, unit, meaning in posterior.derived():
         low, middle, high = levels
         rows.append((name, middle, low, high, unit, meaning))

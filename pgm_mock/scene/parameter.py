@@ -47,6 +47,11 @@ class Parameter(NamedTuple):
         """How many numbers it is, in words."""
         return "as many numbers as neighbours" if self.plural else "one number"
 
+    def told_apart(self, component: str) -> "Parameter":
+        """Return it with the name of its component in the symbol."""
+        name = component.replace("_", r"\_")
+        return self._replace(symbol=rf"{self.symbol}^\mathrm{{{name}}}")
+
 
 def checked_prior(parameter: Parameter, prior: Any) -> Prior:
     """Return a usable prior of a parameter.

@@ -1,5 +1,6 @@
 """A scene: the components that light comes from, seen through one PSF."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -64,6 +65,7 @@ class Scene:
         """The parameters that the model may have, by name.
 
         First stand those that the tutorial's model has, then those that it may have, then each further component's.
+        Symbols that are the same get the names of their components.
         """
         base = [one for one in self.components if one in TUTORIAL and not one.of_map]
         groups = [one.sites for one in base] + ([OF_PSF] if self.uses_psf else [])
@@ -73,6 +75,11 @@ class Scene:
         rest = [one for one in self.components if one not in base]
         for component in [one for one in rest if not one.of_map] + [one for one in rest if one.of_map]:
             found |= component.sites
+        symbols = Counter(one.symbol for one in found.values())
+        for component in rest:
+            for name, one in component.sites.items():
+                if symbols[one.symbol] > 1:
+                    found[name] = one.told_apart(component.name)
         return found
 
     @property
