@@ -20,6 +20,7 @@ import argparse
 import copy
 import json
 import re
+import time
 from pathlib import Path
 
 import jupytext
@@ -111,13 +112,13 @@ def main() -> None:
     for source in SOURCES:
         if options.only and source.stem[:2] not in options.only:
             continue
-        notebook = notebook_of(source)
+        notebook, begin = notebook_of(source), time.monotonic()
         if options.what != "solutions":
             write(student(notebook), options.out / "student" / f"{source.stem}.ipynb")
         if options.what != "student":
             done = executed(solved(notebook), options.out, options.data)
             write(done, options.out / "solutions" / f"{source.stem}.ipynb")
-        print(source.stem)
+        print(f"{source.stem}: {time.monotonic() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

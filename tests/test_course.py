@@ -3,6 +3,10 @@
 Oracle: the answers are written here by hand, right and wrong; the right ones are those of a second person.
 """
 
+import itertools
+
+import arviz
+import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -10,7 +14,7 @@ import pytest
 from jax.scipy import stats as jax_stats
 from scipy import special, stats
 
-from pgm_mock import InputError, Priors, course, demo_observation
+from pgm_mock import InputError, Observation, Priors, course, demo_observation
 from pgm_mock.course import reference
 from tests.conftest import IMAGE, real_folder
 
@@ -664,6 +668,35 @@ def test_holds_rank_and_p_value():
         course.check_p_value(lambda o, r: np.mean(r >= o))
     with pytest.raises(course.WrongAnswer, match="at least as large"):
         course.check_p_value(lambda o, r: (1 + np.sum(r > o)) / (1 + len(r)))
+
+
+def test_a_lazy_inference():
+    stamp = Observation(np.ones((9, 9), int), np.full((9, 9), 1e4))
+    priors = Priors.default(stamp)
+
+    def lazy(stamps, all_priors, seeds=None, size=(1, 500), one_key=False, names=None):
+        for seed, own in zip(seeds or itertools.count(), all_priors, strict=False):
+            keys = jax.random.split(jax.random.key(seed), len(own.free))
+            keys = [keys[0]] * len(keys) if one_key else keys
+            draws = {name: own.free[name].sample(key, size) for name, key in zip(own.free, keys, strict=True)}
+            yield arviz.from_dict({"posterior": {n: np.asarray(v) for n, v in draws.items() if n in (names or draws)}})
+
+    course.check_lazy(lazy, stamp, priors)
+    other = priors.replace(flux=dist.LogNormal(-5.0, 0.2))
+    for wrong, said in (
+        (lambda s, p: None, "gave nothing back"),
+        (lambda s, p: lazy(s[:1], p[:1]), "yield one for each stamp"),
+        (lambda s, p: [{"flux": 1.0}] * len(s), "a result is dict: yield arviz"),
+        (lambda s, p: [arviz.from_dict({"prior": {"flux": np.zeros((1, 500))}})] * len(s), 'no group "posterior"'),
+        (lambda s, p: lazy(s, p, names=["flux"]), "a result lacks"),
+        (lambda s, p: lazy(s, p, size=(4, 125)), r"should have the shape \(1, 500\)"),
+        (lambda s, p: lazy(s, p, itertools.repeat(0)), "each stamp has the same draws of"),
+        (lambda s, p: lazy(s, p, one_key=True), "each parameter needs a key of its own"),
+        (lambda s, p: lazy(s, [other] * len(s)), "the draws of flux are not from its prior: half of them are below"),
+        (lambda s, p: (1 / 0 for _ in s), r"lazy\(...\) stopped with ZeroDivisionError"),
+    ):
+        with pytest.raises(course.WrongAnswer, match=said):
+            course.check_lazy(wrong, stamp, priors)
 
 
 def test_a_wrong_answer_is_one_line_in_a_notebook():

@@ -139,6 +139,9 @@ def lazy(stamps, all_priors):
 
 
 # %% tags=["check"]
+course.check_lazy(lazy, stamp, priors)
+
+# %%
 broken = pgm_mock.calibrate(stamp, priors, num_simulations=200, seed=1, inference=lazy)
 print(broken.attrs["verdict"])
 plot.plot_calibration(broken.sel(quantity=SHOWN));

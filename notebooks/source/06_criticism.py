@@ -163,7 +163,7 @@ plot.plot_check(wrong, "(381, 359)");
 #
 # A p-value from replicates alone is too kind. The model was fitted to the very image that it is compared with, so that
 # even its noise looks explained. The package therefore fits each replicate, too, and compares like with like. Sixteen
-# mocks # from the model itself, in which nothing is wrong, show the difference. (Sixteen are few: the mean of right
+# mocks from the model itself, in which nothing is wrong, show the difference. (Sixteen are few: the mean of right
 # p-values would scatter by some 0.07 about 0.50, the four statistics of a mock being related.)
 
 # %%

@@ -19,7 +19,15 @@ from .images import check_opened, check_ramps, check_regions, check_stamps, chec
 from .likelihood import check_log_likelihood
 from .mocks import check_draws, check_expected_image, check_mocks, check_model, check_my_pars
 from .pictures import show
-from .samplers import check_effective_draws, check_flagged, check_holds, check_metropolis, check_p_value, check_rank
+from .samplers import (
+    check_effective_draws,
+    check_flagged,
+    check_holds,
+    check_lazy,
+    check_metropolis,
+    check_p_value,
+    check_rank,
+)
 
 __all__ = [
     "Files",
@@ -34,6 +42,7 @@ __all__ = [
     "check_graph",
     "check_hdi",
     "check_holds",
+    "check_lazy",
     "check_log_likelihood",
     "check_log_posterior",
     "check_metropolis",

@@ -1,13 +1,18 @@
 """Checks of parts 4 to 6: a Metropolis sampler, effective draws, coverage, ranks and p-values."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from ..observation import Observation
+from ..priors import Priors
 from .answers import WrongAnswer, array_of, called, need, number_of, right
 
 _STEPS = 20_000
+_STAMPS, _CHANCE = 3, 1e-6
 
 
 def _exponential(point: np.ndarray) -> float:
@@ -118,6 +123,46 @@ def check_rank(rank: Callable[[float, np.ndarray], float]) -> None:
         need(not np.isclose(found, 1 - share), "this is the share above the truth; take the share below.")
         need(np.isclose(found, share), f"for a truth above {share:.0%} of the draws it gave {found:.3g}.")
     right("a truth above a quarter of the draws has rank 0.25.")
+
+
+def check_lazy(lazy: Callable[[list[Any], list[Priors]], Iterable[Any]], stamp: Observation, priors: Priors) -> None:
+    """Try an inference that looks at no data: for each stamp 500 draws of each parameter from its prior.
+
+    Args:
+        lazy: a function of a list of stamps and a list of priors, which gives an ArviZ object for each stamp.
+        stamp, priors: of the calibration.
+
+    Raises:
+        WrongAnswer: which says what is wrong.
+    """
+    each = called("lazy", list, called("lazy", lazy, [stamp] * _STAMPS, [priors] * _STAMPS))
+    need(len(each) == _STAMPS, f"for {_STAMPS} stamps it gave {len(each)} results: yield one for each stamp.")
+    drawn = [_draws_of(one, list(priors.free)) for one in each]
+    for name, prior in priors.free.items():
+        first, second = (one[name] for one in drawn[:2])
+        need(not np.array_equal(first, second), f"each stamp has the same draws of {name}: take a key of its own.")
+        every = np.asarray(prior.cdf(np.concatenate([one[name] for one in drawn])))
+        chance = stats.kstest(every, "uniform").pvalue
+        half = f"half of them are below the prior's {np.median(every):.0%} quantile"
+        need(chance > _CHANCE, f"the draws of {name} are not from its prior: {half}.")
+    for one, other in itertools.combinations(priors.free, 2):
+        related = stats.spearmanr(drawn[0][one], drawn[0][other]).statistic
+        need(abs(related) < 0.5, f"{one} and {other} go together in all draws: each parameter needs a key of its own.")
+    right("each stamp has draws of its own, and they are the prior's.")
+
+
+def _draws_of(one: Any, names: list[str]) -> dict[str, np.ndarray]:
+    """Return 500 draws of each parameter from an ArviZ object."""
+    how = 'yield arviz.from_dict({"posterior": draws})'
+    need(one is not None and hasattr(one, "children"), f"a result is {type(one).__name__}: {how}.")
+    need("posterior" in one.children, f'a result has no group "posterior": {how}.')
+    found = one["posterior"].to_dataset()
+    lacking = [name for name in names if name not in found]
+    need(not lacking, f"a result lacks {', '.join(lacking)}.")
+    for name in names:
+        shape = found[name].shape
+        need(shape == (1, 500), f"{name} should have the shape (1, 500), one chain of 500 draws; it has {shape}.")
+    return {name: array_of(name, found[name].values[0]) for name in names}
 
 
 def check_p_value(p_value: Callable[[float, np.ndarray], float]) -> None:
