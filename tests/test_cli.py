@@ -590,3 +590,14 @@ def test_a_search_names_its_options_and_leaves_nothing(name, arguments, said, tm
     assert main([name, "image.fits", "exposure.fits", *arguments, "--out", str(out)]) == 2
     assert capsys.readouterr().err.strip() == f"pgm-mock {name}: {said}"
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_a_small_field_says_how_many_mocks_it_wants(files, capsys):
+    """Oracle: the error of the number told falls as the root of the number of mocks."""
+    image, exposure, out = files
+    run("detect", image, exposure, "--out", out, "--mocks", "2", "--no-catalog", "--psf", "gaussian")
+    told = re.search(r"known to (\d+)%; --mocks (\d+) tells it to 30%", capsys.readouterr().err)
+    error, more = float(told[1]) / 100, int(told[2])
+    assert error > 0.6
+    assert more == pytest.approx(2 * (error / 0.3) ** 2, rel=0.05)

@@ -1,5 +1,6 @@
 """`pgm-mock detect`."""
 
+import math
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -12,6 +13,9 @@ from .common import progress, read_observation, report, save_figure, say_psf, st
 
 if TYPE_CHECKING:
     from ..detection import Detection
+
+_VAGUE, _SHARP = 0.6, 0.3
+"""Relative errors of the number of false sources: one that is told, and one that would do."""
 
 
 def run(options: Namespace) -> int:
@@ -54,7 +58,7 @@ def search(options: Namespace, observation: Observation, odds: bool = True) -> "
     from ..detection import detect
 
     say_psf(options, observation)
-    return detect(
+    found = detect(
         observation,
         psf=options.psf,
         psf_sampling=options.psf_sampling,
@@ -66,6 +70,12 @@ def search(options: Namespace, observation: Observation, odds: bool = True) -> "
         progress=sys.stderr.isatty(),
         say=progress,
     )
+    alarms = found.false_alarms
+    error = alarms.error(found.threshold)
+    if error > _VAGUE and observation.counts.any():
+        more = math.ceil(alarms.mocks * (error / _SHARP) ** 2)
+        progress(f"note: the number of false sources is known to {error:.0%}; --mocks {more} tells it to {_SHARP:.0%}")
+    return found
 
 
 def _compared(detection: "Detection", listed: list[Region], folder: Path) -> str:
