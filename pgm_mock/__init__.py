@@ -3,6 +3,7 @@
 The public names below are imported when they are first used, so that `import pgm_mock` costs nothing.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -237,9 +238,29 @@ __all__ = [
 ]
 
 
+def _make_numpyro_whole() -> None:
+    """Load NumPyro where ArviZ has put off doing so, and give its distributions their parts.
+
+    ArviZ leaves a module in NumPyro's place that loads when it is first looked at. `import numpyro.distributions` does
+    that in the middle of its own import, runs twice, and its second copy lacks what `numpyro.factor` asks it for.
+    """
+    numpyro = sys.modules.get("numpyro")
+    if numpyro is None:
+        return
+    package = numpyro.distributions
+    for name, part in list(sys.modules.items()):
+        parent, _, child = name.rpartition(".")
+        if parent == package.__name__ and not hasattr(package, child):
+            setattr(package, child, part)
+
+
+_make_numpyro_whole()
+
+
 def __getattr__(name: str) -> object:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _make_numpyro_whole()
     return getattr(import_module(f".{_WHERE[name]}", __name__), name)
 
 

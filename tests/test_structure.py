@@ -95,6 +95,21 @@ def test_importing_changes_nothing_global():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "import arviz, pgm_mock",
+        "import arviz, numpyro.distributions, pgm_mock",
+        "import pgm_mock, arviz; pgm_mock.Priors",
+        "import pgm_mock; pgm_mock.Priors; import arviz",
+    ],
+)
+def test_numpyro_is_whole_whatever_was_imported_first(order):
+    """ArviZ puts off loading NumPyro, whose distributions then lack a part that NUTS asks for."""
+    code = f"{order}; import numpyro.distributions; import numpyro; numpyro.distributions.distribution.Unit"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_posteriors_psf_is_its_own():
     """No function that takes a posterior falls back on a PSF that the posterior was not computed with."""
     takers = []
