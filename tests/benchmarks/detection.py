@@ -80,11 +80,7 @@ class Field:
             self._place(NEAR_COUNTS, 1, seen & (self.from_cluster < NEAR) & (self.from_cluster > 8), 20.0)
         if kind == "pairs":
             self._place((PAIR_COUNTS,), 20, seen, 60.0)
-            angles = self.rng.uniform(0, 2 * np.pi, len(self.sources))
-            self.sources += [
-                (px + PAIR_APART * np.cos(a), py + PAIR_APART * np.sin(a), c)
-                for (px, py, c), a in zip(self.sources, angles, strict=True)
-            ]
+            self.sources += [self._beside(*one) for one in self.sources]
         for px, py, counts in self.sources:
             rows = np.arange(max(int(py) - HALF, 1), min(int(py) + HALF, ny) + 1)
             columns = np.arange(max(int(px) - HALF, 1), min(int(px) + HALF, nx) + 1)
@@ -103,6 +99,14 @@ class Field:
                 if all(np.hypot(x - px, y - py) > apart for px, py, _ in self.sources):
                     self.sources.append((float(x), float(y), float(wanted)))
                     break
+
+    def _beside(self, x: float, y: float, counts: float) -> tuple[float, float, float]:
+        """The second of a pair, on an exposed pixel."""
+        while True:
+            angle = self.rng.uniform(0, 2 * np.pi)
+            px, py = x + PAIR_APART * np.cos(angle), y + PAIR_APART * np.sin(angle)
+            if self.exposure[round(py) - 1, round(px) - 1] > 0:
+                return px, py, counts
 
     def observation(self) -> Observation:
         """What `detect` is given."""
