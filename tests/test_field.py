@@ -155,6 +155,14 @@ def test_particles_have_a_normalisation_for_each_ccd():
     np.testing.assert_allclose(part.values, np.where(labels == 0, 1.0, 2.0))
 
 
+def test_priors_of_many_ccds_do_not_pull_the_particles():
+    """A density that falls as 1 / norm gives half the particles of nine CCDs 500 times the weight; not so this one."""
+    field = Observation(np.zeros((9, 10), int), np.ones((9, 10)), background_map=np.ones((9, 10)))
+    prior = Particles(labels=np.arange(9).repeat(10).reshape(9, 10)).defaults(field, 5.0, 5.0, KING)["norm"]
+    sums = [float(np.sum(prior.log_prob(np.full(9, norm)))) for norm in (0.4, 0.8, 8.0)]
+    np.testing.assert_allclose(np.diff(sums), 0.0, atol=0.05)
+
+
 def test_symbols_of_two_clusters_are_told_apart():
     scene = Scene((PointSources(name="sources"), Sky(), EllipticalBeta(), EllipticalBeta(name="second_halo")))
     symbols = {name: one.symbol for name, one in scene.parameters.items()}

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..observation import Observation
 
 
+_WIDE = 100.0
+
+
 @dataclass(frozen=True)
 class Particles(Component):
     """The observation's background map, each CCD's part of it times a number of its own.
@@ -37,9 +40,13 @@ class Particles(Component):
     )
 
     def defaults(self, observation: "Observation", x: float, y: float, psf: PSF) -> dict[str, Prior]:
-        """Return log-normal priors about 1, right within a factor of 2.7."""
+        """Return half-normal priors of 100, flat where the counts leave the template of 0.05 in a pixel.
+
+        Log-normal ones, of nine CCDs together, would pull the particles towards 0, and the sky up, by a standard
+        deviation: each density falls as 1 / norm, and the sky hardly tells one sum from another.
+        """
         number = 1 if self.labels is None else int(np.max(self.labels)) + 1
-        return {"norm": dist.LogNormal(np.zeros(number), np.ones(number))}
+        return {"norm": dist.HalfNormal(np.full(number, _WIDE))}
 
     def light(self, pixels: Pixels, optics: Optics, *, norm: Any) -> Part:
         """Return the map's counts; none where there is no map."""
