@@ -176,11 +176,13 @@ def _covered(below: np.ndarray) -> str:
     return f"{below.size} | {said[0]} | {said[1]} | {stats.kstest(below, 'uniform').pvalue:.2f}"
 
 
-_OF_REAL = """R-hat and ESS are the worst of all parameters, over 4 chains of 800 draws or more; times are end to end.
+_OF_REAL = """R-hat and ESS are the worst of all parameters, over 4 chains of 800 draws or more; times are end to end,
+beside other work: two quiet cores took 38 to 50 s.
 The sum over nodes is compared with that over pixels over the posterior [count]; ln L is that of every pixel less that
 of the chains, its range over 20 draws, which the far wings of sources make."""
 _OF_MOCKS = """Photons drawn one by one by NumPy: 26 sources with fluxes and PSF from the priors (6 of them 12 to 60
-pixels from the cluster), two elliptical beta models, sky, particles by CCD, over A1835's exposure map."""
+pixels from the cluster), two elliptical beta models, sky, particles by CCD, over A1835's exposure map. Errors are those
+of independent numbers; sky and particles of a field move together, so that theirs are some three times as large."""
 
 
 def report(rows: list[dict]) -> str:
