@@ -1,7 +1,8 @@
 r"""Point, extended or double: the odds, from three models of one source and the evidence of each.
 
 All three have a place (a normal prior of 3 pixels about where the source was found), a flux (log-normal, 30 counts
-within a factor of seven) and a factor of what lies behind (log-normal, 10 %). Beside these
+within a factor of seven) and a factor of what lies behind (log-normal, 5 %: it was smoothed over 400 counts). Beside
+these
 
 - a point has nothing;
 - an extended source is a beta model with beta = 2/3 and a core radius of 2 to 8 pixels, flat in its logarithm;
@@ -33,7 +34,7 @@ CORES = (2.0, 8.0)
 """Range of the core radius of an extended source [pixels]."""
 PLACE, SEPARATION = 3.0, 4.0
 """Standard deviations of the priors of the place and of a double's separation, along each axis [pixels]."""
-TYPICAL_COUNTS, FLUX_SPREAD, BEHIND_SPREAD = 30.0, 2.0, 0.1
+TYPICAL_COUNTS, FLUX_SPREAD, BEHIND_SPREAD = 30.0, 2.0, 0.05
 _BETA_SLOPE = 1.5
 """Of the surface brightness of a beta model with beta = 2/3: (1 + r² / core²)^-1.5."""
 _NODES = 24
