@@ -355,7 +355,7 @@ def test_the_evidence_of_a_point_is_its_integral():
     _, info = odds.certified(jax.device_get(found), np.ones(4), odds._ROUNDS[0], 100.0)
     places = np.linspace(-1.2, 1.2, 25)
     ln_flux = np.linspace(np.log(30.0), np.log(110.0), 41)
-    ln_behind = np.linspace(-0.35, 0.35, 15)
+    ln_behind = np.linspace(-0.175, 0.175, 15)
     total = np.zeros((25, 25, 41, 15))
     for i, x in enumerate(places):
         for j, y in enumerate(places):
@@ -365,7 +365,7 @@ def test_the_evidence_of_a_point_is_its_integral():
                 total[i, j, k] = (counts[..., None] * np.log(mean) - mean).sum(axis=(0, 1))
     prior = stats.norm.logpdf(places, 0, 3.0)
     total += prior[:, None, None, None] + prior[None, :, None, None]
-    total += stats.norm.logpdf(ln_flux, np.log(30.0), 2.0)[None, None, :, None] + stats.norm.logpdf(ln_behind, 0, 0.1)
+    total += stats.norm.logpdf(ln_flux, np.log(30.0), 2.0)[None, None, :, None] + stats.norm.logpdf(ln_behind, 0, 0.05)
     steps = [axis[1] - axis[0] for axis in (places, places, ln_flux, ln_behind)]
     top = total.max()
     reference = top + np.log(np.exp(total - top).sum() * np.prod(steps))
