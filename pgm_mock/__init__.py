@@ -245,7 +245,7 @@ def _make_numpyro_whole() -> None:
     that in the middle of its own import, runs twice, and its second copy lacks what `numpyro.factor` asks it for.
     """
     numpyro = sys.modules.get("numpyro")
-    if numpyro is None:
+    if numpyro is None or hasattr(numpyro.distributions, "distribution"):
         return
     package = numpyro.distributions
     for name, part in list(sys.modules.items()):
