@@ -19,7 +19,7 @@ from ..priors import Priors
 from ..psf import PSF, EachPSF
 from ..random import checked_seed
 from ..region import Region
-from ..scene import Particles, Scene
+from ..scene import Scene
 from ..scene.pointsource import LEAST_REACH
 from ..vignetting import with_particles
 from .density import Blocks, unconstrained
@@ -27,7 +27,7 @@ from .gibbs import Field
 from .guess import Guess, first_guess
 from .posterior import FieldPosterior, expected_image
 from .run import run_chains
-from .scene import SOURCES, field_priors
+from .scene import SOURCES, ccds_of, field_priors
 from .start import Start, find_start, state_of, with_psf
 from .target import NOTHING, FarWings, Target, as_arrays, as_row, lit_pixels, make_nodes, make_tiles
 
@@ -140,10 +140,9 @@ def prepared(observation: Observation, priors: Priors, guess: Guess) -> Start:
 
 def _target(observation: Observation, guess: Guess, scene: Scene, parameters: int) -> Target:
     """Return the target, without far wings and with no reference yet; `parameters` is the number of the PSF's."""
-    labels = next((one.labels for one in scene.components if isinstance(one, Particles)), None)
     sources, (rows, columns, counts) = guess.sources, lit_pixels(observation)
     tiles = make_tiles(observation, sources.x, sources.y, sources.counts())
-    nodes = make_nodes(observation, np.reshape(guess.clusters, (-1, 2)), labels)
+    nodes = make_nodes(observation, np.reshape(guess.clusters, (-1, 2)), ccds_of(scene))
     lit, ones = as_row(observation, rows, columns), np.ones(len(counts) + 1)
     far = FarWings.none(parameters, len(counts), len(sources))
     return Target(*as_arrays((np.append(counts, 0.0), lit, nodes, tiles, far, ones)))

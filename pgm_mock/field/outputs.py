@@ -7,6 +7,7 @@ from ..files import output_folder, replacing
 from ..tablefiles import write_table
 from .check import FieldCheck
 from .posterior import FieldPosterior
+from .scene import ccds_of
 from .table import parameters_table, sources_table
 
 _RADIUS = 5.0
@@ -38,9 +39,10 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
     write_map(posterior.observation, paths[4], posterior.residual, "ct", "counts less the mean of the expected ones")
     with replacing(paths[5]) as temporary:
         posterior.tree.to_netcdf(temporary, engine="h5netcdf")
-    if posterior.ccds is not None:
+    ccds = ccds_of(posterior.priors.scene)
+    if ccds is not None:
         paths.append(folder / "ccds.fits")
-        write_map(posterior.observation, paths[-1], posterior.ccds, "", "which CCD: the number i of particles_norm[i]")
+        write_map(posterior.observation, paths[-1], ccds, "", "which CCD: the number i of particles_norm[i]")
     words = {"psf.txt": posterior.learnt().describe()}
     if check is not None:
         words["check.txt"] = "\n".join([posterior.line(), *check.lines()])

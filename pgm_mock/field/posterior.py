@@ -16,7 +16,7 @@ from ..priors import Priors
 from ..psf import PSF, EachPSF, LearntPSF, describe_psf
 from ..region import Region
 from ..results import data_tree
-from ..scene import EllipticalBeta, Particles, Scene
+from ..scene import EllipticalBeta, Scene
 from .chains import Chains
 from .density import unconstrained
 from .gibbs import Field
@@ -24,7 +24,8 @@ from .gibbs import Field
 if TYPE_CHECKING:
     import xarray
 
-_LEVELS = (0.16, 0.5, 0.84)
+LEVELS = (0.16, 0.5, 0.84)
+"""Of the quantiles that are told of a parameter."""
 _CHECKED = 20
 """Draws for which the sum over nodes is compared with that over all pixels."""
 IMAGES = 60
@@ -121,7 +122,7 @@ class FieldPosterior:
 
     def quantiles(self, name: str) -> np.ndarray:
         """Return the 16, 50 and 84 % quantiles of a parameter, shape (3,) or (3, m)."""
-        return np.quantile(self.flat[name], _LEVELS, axis=0)
+        return np.quantile(self.flat[name], LEVELS, axis=0)
 
     def counts_of_sources(self) -> np.ndarray:
         """Return the 16, 50 and 84 % quantiles of each source's counts on exposed pixels, shape (3, m)."""
@@ -129,7 +130,7 @@ class FieldPosterior:
         totals = np.stack([np.asarray(_totals(self.model, draw)) for draw in drawn])
         # The light in the tile hardly changes from draw to draw: its mean serves for the quantiles of all.
         share = totals.mean(axis=0)
-        return np.quantile(self.flat[f"{self.plate}_flux"] * share, _LEVELS, axis=0)
+        return np.quantile(self.flat[f"{self.plate}_flux"] * share, LEVELS, axis=0)
 
     def diagnostics_of_sources(self) -> tuple[np.ndarray, np.ndarray]:
         """Return of each source the largest split R-hat and the least ESS of x, y and flux, shape (m,)."""
@@ -139,43 +140,6 @@ class FieldPosterior:
         with np.errstate(invalid="ignore", divide="ignore"):
             r_hat, effective = (np.stack([each.values for each in of(drawn).data_vars.values()]) for of in (rhat, ess))
         return r_hat.max(axis=0), effective.min(axis=0)
-
-    def derived(self) -> list[tuple[str, np.ndarray, str, str]]:
-        """Return what follows from the PSF's and clusters' parameters: name, the three quantiles, unit and meaning."""
-        stretch, shift = self._changes_of_psf()
-        found = [("psf_stretch", np.quantile(stretch, _LEVELS), "", "psf_width over its mean at the sources' places")]
-        if "psf_slope" in self.flat:
-            levels = np.quantile(shift, _LEVELS)
-            found.append(("psf_slope_shift", levels, "", "psf_slope less its mean at the sources' places"))
-        for name in self.clusters:
-            e1, e2 = self.flat[f"{name}e1"], self.flat[f"{name}e2"]
-            ratio, angle = np.exp(-np.hypot(e1, e2)), 0.5 * np.arctan2(e2, e1)
-            middle = 0.5 * np.arctan2(np.mean(e2), np.mean(e1))
-            turned = np.rad2deg(middle + (angle - middle + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
-            found.append((f"{name}ratio", np.quantile(ratio, _LEVELS), "", "ratio of the short to the long axis"))
-            meaning = "angle of the long axis, from the columns towards the rows"
-            found.append((f"{name}angle", np.quantile(turned, _LEVELS), "deg", meaning))
-            found += self._on_sky(name)
-        return found
-
-    def _on_sky(self, name: str) -> list[tuple[str, np.ndarray, str, str]]:
-        """Return right ascension and declination of a cluster's centre, where the image has a WCS."""
-        if self.observation.wcs is None:
-            return []
-        x, y = self.flat[f"{name}x"], self.flat[f"{name}y"]
-        sky = self.observation.wcs.celestial.pixel_to_world(x - 1, y - 1).icrs
-        of_first = sky.ra.deg[0]  # angles count from there, so that draws on both sides of 0 hours stay together
-        ra = of_first + (sky.ra.deg - of_first + 180.0) % 360.0 - 180.0
-        return [
-            (f"{name}ra", np.quantile(ra, _LEVELS), "deg", "right ascension (ICRS) of the extended source's centre"),
-            (f"{name}dec", np.quantile(sky.dec.deg, _LEVELS), "deg", "declination (ICRS) of its centre"),
-        ]
-
-    @property
-    def ccds(self) -> np.ndarray | None:
-        """Which CCD each pixel is on, from 0 as the normalisations of particles, shape (ny, nx); None without any."""
-        found = (one.labels for one in self.priors.scene.components if isinstance(one, Particles))
-        return next((np.asarray(each) for each in found if each is not None), None)
 
     @property
     def psf(self) -> EachPSF:
@@ -189,11 +153,11 @@ class FieldPosterior:
 
     def learnt(self) -> LearntPSF:
         """Return what the field says of its PSF, as `catalog` takes it."""
-        stretch, shift = self._changes_of_psf()
+        stretch, shift = self.changes_of_psf()
         numbers = np.median(stretch), np.log(stretch).std(), np.median(shift)
         return LearntPSF(self.psf_name, *map(float, numbers))
 
-    def _changes_of_psf(self) -> tuple[np.ndarray, np.ndarray]:
+    def changes_of_psf(self) -> tuple[np.ndarray, np.ndarray]:
         """Return draws of the width over that of the PSF before, and of what is added to its slope, shape (n,)."""
         stretch = self.flat["psf_width"] / float(self.psf.typical_width)
         slope = self.flat.get("psf_slope")

@@ -93,6 +93,12 @@ def field_priors(
     return Priors(psf, Scene(tuple(components)), **priors)
 
 
+def ccds_of(scene: Scene) -> np.ndarray | None:
+    """Return which CCD each pixel is on, from 0 as the particles' normalisations, shape (ny, nx); None without any."""
+    found = (one.labels for one in scene.components if isinstance(one, Particles))
+    return next((np.asarray(each) for each in found if each is not None), None)
+
+
 def psf_priors(psf: EachPSF) -> dict[str, Prior]:
     """Return the priors of the width in the middle of the field, and of the slope where the family has one."""
     width = float(psf.typical_width)

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..fitsimage import pixel_degrees
 from ..tablefiles import tabulated
-from .posterior import FieldPosterior
+from .posterior import LEVELS, FieldPosterior
+from .scene import ccds_of
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -60,7 +61,7 @@ def _with_errors(name: str, levels: np.ndarray, unit: Any, ucd: str, meaning: st
 
 def _about(posterior: FieldPosterior) -> list[str]:
     """Say where each CCD is."""
-    labels = posterior.ccds
+    labels = ccds_of(posterior.priors.scene)
     if labels is None:
         return []
     observation, found = posterior.observation, []
@@ -83,7 +84,40 @@ def parameters_table(posterior: FieldPosterior) -> "QTable":
             label = f"{name}[{number}]" if levels.shape[1] > 1 else name
             meaning = told["long_name"] + (on_ccd[number] if name == _OF_CCDS and on_ccd else "")
             rows.append((label, middle, low, high, told["units"], meaning))
-    for name, levels, unit, meaning in posterior.derived():
+    for name, levels, unit, meaning in _derived(posterior):
         low, middle, high = levels
         rows.append((name, middle, low, high, unit, meaning))
     return QTable(rows=rows, names=("NAME", "MEDIAN", "LOW", "HIGH", "UNIT", "MEANING"))
+
+
+def _derived(posterior: FieldPosterior) -> list[tuple[str, np.ndarray, str, str]]:
+    """Return what follows from the PSF's and clusters' parameters: name, the three quantiles, unit and meaning."""
+    stretch, shift = posterior.changes_of_psf()
+    found = [("psf_stretch", np.quantile(stretch, LEVELS), "", "psf_width over its mean at the sources' places")]
+    if "psf_slope" in posterior.flat:
+        levels = np.quantile(shift, LEVELS)
+        found.append(("psf_slope_shift", levels, "", "psf_slope less its mean at the sources' places"))
+    for name in posterior.clusters:
+        e1, e2 = posterior.flat[f"{name}e1"], posterior.flat[f"{name}e2"]
+        ratio, angle = np.exp(-np.hypot(e1, e2)), 0.5 * np.arctan2(e2, e1)
+        middle = 0.5 * np.arctan2(np.mean(e2), np.mean(e1))
+        turned = np.rad2deg(middle + (angle - middle + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
+        found.append((f"{name}ratio", np.quantile(ratio, LEVELS), "", "ratio of the short to the long axis"))
+        meaning = "angle of the long axis, from the columns towards the rows"
+        found.append((f"{name}angle", np.quantile(turned, LEVELS), "deg", meaning))
+        found += _on_sky(posterior, name)
+    return found
+
+
+def _on_sky(posterior: FieldPosterior, name: str) -> list[tuple[str, np.ndarray, str, str]]:
+    """Return right ascension and declination of a cluster's centre, where the image has a WCS."""
+    wcs = posterior.observation.wcs
+    if wcs is None:
+        return []
+    sky = wcs.celestial.pixel_to_world(posterior.flat[f"{name}x"] - 1, posterior.flat[f"{name}y"] - 1).icrs
+    of_first = sky.ra.deg[0]  # angles count from there, so that draws on both sides of 0 hours stay together
+    ra = of_first + (sky.ra.deg - of_first + 180.0) % 360.0 - 180.0
+    return [
+        (f"{name}ra", np.quantile(ra, LEVELS), "deg", "right ascension (ICRS) of the extended source's centre"),
+        (f"{name}dec", np.quantile(sky.dec.deg, LEVELS), "deg", "declination (ICRS) of its centre"),
+    ]
