@@ -8,19 +8,21 @@ import pytest
 from scipy import ndimage, optimize, stats
 
 import pgm_mock
-from pgm_mock.detection import compare, detect, sensitivity, write_detection, write_sensitivity
+from pgm_mock.detection import compare, detect, kinds, sensitivity, write_detection, write_sensitivity
 from pgm_mock.detection.amplitudes import fit_amplitudes
 from pgm_mock.detection.behind import Behind, smoothed
 from pgm_mock.detection.extended import Ellipse, half_light_radius
 from pgm_mock.detection.falsealarms import TAIL, FalseAlarms, tail_of
 from pgm_mock.detection.fieldpsf import FieldPSF
 from pgm_mock.detection.jointfit import refit, standard_errors
-from pgm_mock.detection.odds import Stamp, odds_of, seen_through
+from pgm_mock.detection.kinds import Stamp, seen_through
+from pgm_mock.detection.odds import odds_of
 from pgm_mock.detection.pointsources import PointSources
 from pgm_mock.detection.ratiomap import HALF, RatioMap
 from pgm_mock.power import detection_probability, flux_detected
 from pgm_mock.psf import GaussianPSF, KingPSF, SumOfGaussians, gaussians_of_king
 from pgm_mock.resources import resource
+from pgm_mock.sampler import certified
 from pgm_mock.slivers import without_hot_pixels
 
 SIZE, SKY, EXPOSURE = 120, 0.1, 1e4
@@ -340,7 +342,6 @@ def test_a_profile_seen_through_a_psf_keeps_its_light():
 
 def test_the_evidence_of_a_point_is_its_integral():
     """On a grid: place, flux and background, by SciPy's quadrature of the same prior."""
-    from pgm_mock.detection import odds
 
     rng = np.random.default_rng(1)
     ramp = np.arange(-16, 17.0)
@@ -351,8 +352,8 @@ def test_the_evidence_of_a_point_is_its_integral():
     stamp = Stamp(counts, behind, np.full((33, 33), 1e4), ramp[None, :], ramp[:, None], 1e4)
     import jax
 
-    found, _ = odds._sampled("point", jax.random.key(0), stamp, psf, 1.5)
-    _, info = odds.certified(jax.device_get(found), np.ones(4), odds._ROUNDS[0], 100.0)
+    found, _ = kinds.sampled("point", jax.random.key(0), stamp, psf, 1.5)
+    _, info = certified(jax.device_get(found), np.ones(4), kinds.ROUNDS[0], 100.0)
     places = np.linspace(-1.2, 1.2, 25)
     ln_flux = np.linspace(np.log(30.0), np.log(110.0), 41)
     ln_behind = np.linspace(-0.175, 0.175, 15)
@@ -370,6 +371,35 @@ def test_the_evidence_of_a_point_is_its_integral():
     top = total.max()
     reference = top + np.log(np.exp(total - top).sum() * np.prod(steps))
     assert info.log_evidence == pytest.approx(reference, abs=0.05)
+
+
+def test_a_doubles_prior_and_its_proposal_are_densities():
+    """Oracles: the two sources' prior drawn by NumPy, and an integral that is 1."""
+    import jax
+    import jax.numpy as jnp
+
+    from pgm_mock.sampler.mixture import Mixture
+
+    points = Mixture(jnp.log(jnp.array([0.7, 0.3])), jnp.array([[0.1, 0.2, 0.3, 0.0], [-0.5, 0.1, 0.1, 0.0]]),
+                     jnp.stack([0.1 * jnp.eye(4)] * 2))  # fmt: skip
+    defence = kinds._defence("double", 7, points)
+    drawn = defence.draw(jax.random.key(1), 40_000)
+    log_prior = jax.vmap(lambda v: kinds._log_prior("double", v))
+    weight = np.exp(np.asarray(log_prior(drawn) - defence.log_density(drawn)))
+    assert weight.mean() == pytest.approx(1.0, abs=5 * weight.std() / 200)
+    from_prior = np.asarray(drawn)[1::2]
+    rng = np.random.default_rng(2)
+    middle, apart = rng.normal(0.0, kinds.PLACE, 20_000), rng.normal(0.0, kinds.SEPARATION, 20_000)
+    share, counts = 1 / (1 + np.exp(-rng.normal(size=20_000))), rng.normal(size=20_000) * kinds.FLUX_SPREAD
+    brighter = np.maximum(share, 1 - share)
+    # The sign of the separation is as probable as its opposite, whichever of the two is the brighter.
+    for own, of_numpy in (
+        (kinds.PLACE * from_prior[:, 0], middle + 0.5 * apart),
+        (kinds.SEPARATION * from_prior[:, 4], apart),
+        (np.asarray(kinds._share(from_prior[:, 6])), brighter),
+        (kinds.FLUX_SPREAD * from_prior[:, 2], counts + np.log(brighter)),
+    ):
+        assert stats.ks_2samp(own, of_numpy).pvalue > 1e-3
 
 
 @pytest.mark.slow

@@ -1,12 +1,4 @@
-r"""Point, extended or double: the odds, from three models of one source and the evidence of each.
-
-All three have a place (a normal prior of 3 pixels about where the source was found), a flux (log-normal, 30 counts
-within a factor of seven) and a factor of what lies behind (log-normal, 5 %: it was smoothed over 400 counts). Beside
-these
-
-- a point has nothing;
-- an extended source is a beta model with beta = 2/3 and a core radius of 2 to 8 pixels, flat in its logarithm;
-- a double has a separation (normal, 4 pixels along each axis) and a second flux (ln of the ratio is standard normal).
+r"""Point, extended or double: the odds, from the evidence of three models of one source (`kinds`).
 
 The evidence is the integral of prior times likelihood, by adaptive importance sampling; the three are equally probable
 beforehand. What is behind includes all other sources.
@@ -15,51 +7,16 @@ beforehand. What is behind includes all other sources.
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ..psf import PSF, SumOfGaussians, gaussians_of_king
-from ..sampler import Defence, Draws, certified, draw_rounds
+from ..psf import PSF
+from ..sampler import Draws, certified
 from ..sampler.weights import weighted_quantile
+from .kinds import HALF, KINDS, ROUNDS, Stamp, core_of, sampled
 from .pointsources import PointSources
-
-KINDS = ("point", "extended", "double")
-HALF = 16
-"""Half the side of the square that is looked at [pixels]."""
-CORES = (2.0, 8.0)
-"""Range of the core radius of an extended source [pixels]."""
-PLACE, SEPARATION = 3.0, 4.0
-"""Standard deviations of the priors of the place and of a double's separation, along each axis [pixels]."""
-TYPICAL_COUNTS, FLUX_SPREAD, BEHIND_SPREAD = 30.0, 2.0, 0.05
-_BETA_SLOPE = 1.5
-"""Of the surface brightness of a beta model with beta = 2/3: (1 + r² / core²)^-1.5."""
-_NODES = 24
-_WIDEST = 60.0
-_ROUNDS = (3, 600)
-_MODES = 3
-
-
-class Stamp(NamedTuple):
-    """What is known of a source's surroundings.
-
-    Attributes:
-        counts: shape (n, n).
-        behind: counts expected without the source, shape (n, n).
-        exposure: shape (n, n).
-        columns, rows: from the place where the source was found, shapes (1, n) and (n, 1) [pixels].
-        typical: exposure at that place.
-    """
-
-    counts: Any
-    behind: Any
-    exposure: Any
-    columns: Any
-    rows: Any
-    typical: Any
 
 
 class Odds(NamedTuple):
@@ -91,15 +48,17 @@ def odds_of(stamp: Stamp, psf: PSF, width: float, seed: int = 0) -> Odds:
         psf, width: its PSF.
         seed: of the draws.
     """
-    evidence, best, sound = {}, {}, True
+    evidence, best, sound, points = {}, {}, True, None
     core = (np.nan, np.nan, np.nan)
     for number, kind in enumerate(KINDS):
         key = jax.random.fold_in(jax.random.key(seed), number)
-        found, likelihoods = jax.device_get(_sampled(kind, key, stamp, psf, width))
-        draws, info = certified(found, np.ones(found.modes.shape[1]), _ROUNDS[0], 100.0)
+        found, likelihoods = jax.device_get(sampled(kind, key, stamp, psf, width, points))
+        draws, info = certified(found, np.ones(found.first.locations.shape[1]), ROUNDS[0], 100.0)
         evidence[kind], best[kind] = info.log_evidence, float(np.nanmax(likelihoods))
         sound = sound and info.khat < 0.7
-        if kind == "extended":
+        if kind == "point":
+            points = found.first
+        elif kind == "extended":
             core = _core_of(draws)
     top = max(evidence.values())
     weights = {kind: float(np.exp(value - top)) for kind, value in evidence.items()}
@@ -112,7 +71,7 @@ def odds_of(stamp: Stamp, psf: PSF, width: float, seed: int = 0) -> Odds:
 
 def _core_of(draws: Draws) -> tuple[float, float, float]:
     """Return the quantiles of the core radius."""
-    cores = np.asarray(_core(draws.positions[:, 4]))
+    cores = np.asarray(core_of(draws.positions[:, 4]))
     median, low, high = (weighted_quantile(cores, draws.log_weights, q) for q in (0.5, 0.16, 0.84))
     return median, low, high
 
@@ -164,83 +123,3 @@ def _stamp_of(sources: PointSources, number: int, counts: np.ndarray, image: np.
     )
     typical = float(sources.exposure[row, column]) or float(exposure.max())
     return Stamp(whole(counts[box]), whole(behind), exposure, ramp[None, :] - x, ramp[:, None] - y, typical)
-
-
-@partial(jax.jit, static_argnames="kind")
-def _sampled(kind: str, key: Any, stamp: Stamp, psf: PSF, width: Any) -> Any:
-    """Draw from one model, and return the rounds and ln likelihood of each draw."""
-
-    def log_likelihood(u: Any) -> Any:
-        mean = stamp.behind * jnp.exp(BEHIND_SPREAD * u[3])
-        mean = mean + jnp.exp(FLUX_SPREAD * u[2]) * TYPICAL_COUNTS / stamp.typical * _light(kind, stamp, psf, width, u)
-        seen = stamp.exposure > 0
-        safe = jnp.where(seen, mean, 1.0)
-        return jnp.sum(jnp.where(seen, stamp.counts * jnp.log(safe) - mean, 0.0))
-
-    def log_target(u: Any) -> Any:
-        return log_likelihood(u) + _log_normal(u)
-
-    starts = _starts(kind, stamp)
-    number = starts.shape[1]
-    prior = Defence(lambda key, size: jax.random.normal(key, (size, number)), jax.vmap(_log_normal))
-    found = draw_rounds(key, starts, log_target, prior, _ROUNDS, _MODES)
-    return found, jax.lax.map(log_likelihood, found.rounds.draws, batch_size=200)
-
-
-def _log_normal(u: Any) -> Any:
-    return -0.5 * jnp.sum(u**2) - 0.5 * len(u) * jnp.log(2.0 * jnp.pi)
-
-
-def _starts(kind: str, stamp: Stamp) -> Any:
-    """Where to climb from: the flux of what is there; for a double several directions."""
-    excess = jnp.sum(jnp.where(jnp.hypot(stamp.columns, stamp.rows) < 6.0, stamp.counts - stamp.behind, 0.0))
-    flux = jnp.log(jnp.maximum(excess, 5.0) / TYPICAL_COUNTS) / FLUX_SPREAD
-    if kind == "point":
-        return jnp.array([[0.0, 0.0, 0.0, 0.0]]).at[:, 2].set(flux)
-    if kind == "extended":
-        return jnp.array([[0.0, 0.0, 0.0, 0.0, core] for core in (-1.0, 1.0)]).at[:, 2].set(flux)
-    angles = jnp.arange(4) * jnp.pi / 4
-    away = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
-    first = jnp.concatenate([jnp.zeros((4, 4)), away, jnp.zeros((4, 1))], axis=1)
-    return first.at[:, 2].set(flux)
-
-
-def _core(u: Any) -> Any:
-    """Core radius: flat in its logarithm between the bounds."""
-    low, high = CORES
-    return low * (high / low) ** jax.scipy.special.ndtr(u)
-
-
-def _light(kind: str, stamp: Stamp, psf: PSF, width: Any, u: Any) -> Any:
-    """Counts of a source of flux 1, shape (n, n)."""
-    x, y = PLACE * u[0], PLACE * u[1]
-    if kind == "point":
-        light = psf.pixel_fraction(stamp.columns, stamp.rows, x, y, width)
-    elif kind == "extended":
-        shape = SumOfGaussians(*seen_through(*gaussians_of_king(_core(u[4]), _BETA_SLOPE), psf, width))
-        light = shape.pixel_fraction(stamp.columns, stamp.rows, x, y, 1.0)
-    else:
-        dx, dy = 0.5 * SEPARATION * u[4], 0.5 * SEPARATION * u[5]
-        share = jax.nn.sigmoid(u[6])
-        one, two = (psf.pixel_fraction(stamp.columns, stamp.rows, x + s * dx, y + s * dy, width) for s in (1.0, -1.0))
-        light = share * one + (1.0 - share) * two
-    return stamp.exposure * light
-
-
-def seen_through(sigma: Any, share: Any, psf: PSF, width: Any) -> tuple[Any, Any]:
-    """Return the Gaussians of a profile seen through a PSF that is a sum of Gaussians too, as 24 of them.
-
-    Each pair's Gaussian goes to the two nearest of fixed widths, so that the light and its peak stay.
-
-    Args:
-        sigma, share: standard deviations [pixels] and shares of the profile's, shape (k,).
-        psf, width: the PSF, with `gaussians`.
-    """
-    blur, of_psf = psf.gaussians(width)  # type: ignore[attr-defined]
-    precision = 1.0 / jnp.clip(sigma[:, None] ** 2 + blur**2, 0.0, _WIDEST**2).ravel()
-    light = (share[:, None] * of_psf).ravel()
-    nodes = jnp.geomspace(jnp.min(blur) * 0.99, _WIDEST, _NODES) ** -2.0
-    place = jnp.clip(jnp.searchsorted(-nodes, -precision) - 1, 0, _NODES - 2)
-    part = jnp.clip((nodes[place] - precision) / (nodes[place] - nodes[place + 1]), 0.0, 1.0)
-    shares = jnp.zeros(_NODES).at[place].add(light * (1.0 - part)).at[place + 1].add(light * part)
-    return nodes**-0.5, shares

@@ -178,10 +178,10 @@ def sample(
 
 
 class Found(NamedTuple):
-    """What is drawn, in units of the scale; and the modes, with how many more there are."""
+    """What is drawn, in units of the scale; and Laplace's approximation at the modes, with how many more there are."""
 
     rounds: Rounds
-    modes: Array
+    first: Mixture
     mode_share: Array
     left_out: Array
 
@@ -233,7 +233,7 @@ def draw_rounds(
         wide.log_density,
         defensive_draws(rounds),
     )
-    return Found(adapted, first.locations, share, left_out)
+    return Found(adapted, first, share, left_out)
 
 
 def _scaled(defence: Defence, width: Array) -> Defence:
@@ -260,12 +260,12 @@ def certified(found: Found, width: np.ndarray, num_rounds: int, min_ess: float) 
     apart = disagreement(target, adapted.log_own, adapted.draws, num_rounds)
     lacking = problems(weights, min_ess, apart, int(undefined.sum()))
     if left_out := int(found.left_out):
-        lacking += (f"{left_out} more modes may hold part of the density, expected at most {len(found.modes)}",)
+        lacking += (f"{left_out} more modes may hold part of the density, expected at most {len(found.mode_share)}",)
     info = Info(
         khat=weights.khat,
         ess=weights.ess,
         log_evidence=log_evidence(target, adapted.log_own, num_rounds),
-        modes=np.asarray(found.modes)[found.mode_share > 0] * width,
+        modes=np.asarray(found.first.locations)[found.mode_share > 0] * width,
         mode_share=np.asarray(found.mode_share)[found.mode_share > 0],
         problems=lacking,
     )

@@ -23,7 +23,7 @@ jax.config.update("jax_enable_x64", True)
 import numpy as np
 from scipy import signal
 
-from pgm_mock.detection.odds import (
+from pgm_mock.detection.kinds import (
     BEHIND_SPREAD,
     CORES,
     FLUX_SPREAD,
@@ -33,8 +33,8 @@ from pgm_mock.detection.odds import (
     SEPARATION,
     TYPICAL_COUNTS,
     Stamp,
-    odds_of,
 )
+from pgm_mock.detection.odds import odds_of
 from pgm_mock.psf import KingPSF
 
 from .store import Store
