@@ -23,9 +23,10 @@ from astropy.units import Unit
 
 from pgm_mock import InputError, Observation, Region
 from pgm_mock.catalogue import Field, catalog, read_fields
-from pgm_mock.catalogue.measure import LIGHT, MODEL, NO_FIT, Measured, measure_all
+from pgm_mock.catalogue.measure import Measured, measure_all
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.catalogue.table import COLUMNS
+from pgm_mock.checks.flags import LIGHT, MODEL, NO_FIT
 from pgm_mock.cli import main
 from pgm_mock.demo import demo_field
 from pgm_mock.errors import DataWarning

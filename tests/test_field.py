@@ -1,6 +1,7 @@
 """A whole field as one model. Oracles: the scene's own dense likelihood, NUTS, closed forms, images drawn by NumPy."""
 
 import json
+import re
 import warnings
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from pgm_mock import InputError, KingPSF, Observation, Priors, Region, check_fie
 from pgm_mock.catalogue import Field as CatalogueField
 from pgm_mock.catalogue import catalog
 from pgm_mock.catalogue.learn import learnt_psf
+from pgm_mock.checks.flags import LIGHT, MODEL, PLACE
 from pgm_mock.field import chains as chains_module
 from pgm_mock.field import write_field
 from pgm_mock.field.check import _bins
@@ -26,6 +28,7 @@ from pgm_mock.field.density import constrained, unconstrained
 from pgm_mock.field.lattice import Lattice
 from pgm_mock.field.posterior import _exact, _fast
 from pgm_mock.field.powerlaw import flux_prior
+from pgm_mock.field.table import sources_table
 from pgm_mock.field.target import make_nodes
 from pgm_mock.graph import model_graph
 from pgm_mock.inference.unconstrained import Data
@@ -324,6 +327,31 @@ def test_a_sound_field_passes_its_check(found):
     assert {"annuli", "inner sectors", "outer sectors", "sources"} <= set(check.families)
     assert all(one.p_value > 1e-3 for one in check.families.values()), check.lines()
     assert not check.sentences
+
+
+@pytest.mark.slow
+def test_doubtful_sources_are_flagged():
+    """A circle beside its source, a source with an unlisted one beside it, one in the gap, and a sound one."""
+    sources = (*PLACES, (90.8, 39.2, 60.0), (54.0, 100.0, 200.0))
+    regions = [
+        Region("sound", 30.3, 40.6, 5.0),
+        Region("beside", 113.6, 110.4, 3.0),
+        Region("crowded", 90.8, 30.2, 3.0),
+        Region("gap", 54.0, 100.0, 4.0),
+    ]
+    image = drawn(5, sources=sources, cluster=None)
+    found = fit_field(image, regions, psf=KING, clusters=(), num_warmup=200, num_samples=600, num_chains=2)
+    table = sources_table(found, check_field(found))
+    flags = dict(zip(table["ID"], np.asarray(table["FLAG"]), strict=True))
+    meanings = dict(zip(table["ID"], table["MEANING"], strict=True))
+    assert flags["sound"] & (MODEL | LIGHT | PLACE) == 0
+    assert flags["beside"] & PLACE
+    assert "leans on its bound in x" in meanings["beside"]
+    assert flags["crowded"] & MODEL
+    assert re.search("the list lacks a source near x=9[01] y=(39|40)", meanings["crowded"])
+    assert flags["gap"] & LIGHT
+    assert "exposed pixels hold" in meanings["gap"]
+    assert not (np.asarray(sources_table(found)["FLAG"]) & MODEL).any(), "without a check nothing says so"
 
 
 def test_chi_square_of_fitted_bins_is_uniform():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import Check, check_draws
+from ..checks.flags import METHOD, MODEL, NO_FIT, PLACE
 from ..distributions import position_prior
 from ..errors import InputError
 from ..images import Images
@@ -20,7 +21,7 @@ from ..mock import mean_expected
 from ..scene import Parameter
 from ..scene.pointsource import REACH
 from ..skystamps import SkyImage
-from .measure import METHOD, MODEL, NO_FIT, PLACE, Measured, interval
+from .measure import Measured, interval
 from .sources import Source
 from .table import Column, with_errors
 from .together import Together

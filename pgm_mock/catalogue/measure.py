@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import Check, check_draws
+from ..checks.flags import DETECTED, LIGHT, METHOD, MODEL, NO_FIT, PLACE, SHAPE
 from ..inference.beside import LEAST_LIGHT
 from ..inference.doubts import DETECTION, EVIDENCE, EXTENT, LIMIT, POSITION, outside_circle
 from ..inference.falsealarm import with_false_alarm
@@ -26,10 +27,6 @@ from ..scene import SOURCE
 from .columns import COLUMN_OF, WITHOUT_ERRORS, surroundings
 from .sources import Source
 
-NO_FIT, MODEL, METHOD, LIGHT, PLACE, SHAPE, DETECTED = 1, 2, 4, 8, 16, 32, 64
-"""Bits of FLAG: no fit; the model does not describe the image; posterior, Bayes factor or limit not certified; most
-light outside; not where it was asked for, or at two places; not as wide as the PSF; detection likelihood and Bayes
-factor in contradiction."""
 _DOUBTS = {POSITION: PLACE, EXTENT: SHAPE, DETECTION: DETECTED, EVIDENCE: METHOD, LIMIT: METHOD}
 _QUANTILES = (0.16, 0.5, 0.84)
 _TOGETHER = 32

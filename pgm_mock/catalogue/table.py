@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..checks.flags import DETECTED, LIGHT, METHOD, MODEL, NO_FIT, PLACE, SHAPE
 from ..scene import Parameter
 from .columns import COLUMN_OF, iau_names
-from .measure import DETECTED, LIGHT, METHOD, MODEL, NO_FIT, PLACE, SHAPE
 
 if TYPE_CHECKING:
     from astropy.table import QTable

@@ -31,7 +31,7 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
         InputError: a folder that cannot be written to.
     """
     folder = output_folder(folder)
-    paths = write_table(folder, "sources", sources_table(posterior))
+    paths = write_table(folder, "sources", sources_table(posterior, check))
     paths += [folder / name for name in ("parameters.ecsv", "expected.fits", "residual.fits", "posterior.nc")]
     with replacing(paths[2]) as temporary:
         parameters_table(posterior).write(temporary, format="ascii.ecsv", overwrite=True)

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..fitsimage import pixel_degrees
 from ..tablefiles import tabulated
+from .check import FieldCheck
+from .flags import flags_of
 from .posterior import LEVELS, FieldPosterior
 from .scene import ccds_of
 
@@ -17,8 +19,13 @@ _OF_CCDS = "particles_norm"
 type Columns = dict[str, tuple[Any, Any, str, str]]
 
 
-def sources_table(posterior: FieldPosterior) -> "QTable":
-    """Return positions, rates, counts and diagnostics of each source, with units and descriptions."""
+def sources_table(posterior: FieldPosterior, check: FieldCheck | None = None) -> "QTable":
+    """Return positions, rates, counts, diagnostics and doubts of each source, with units and descriptions.
+
+    Args:
+        posterior: of `fit_field`.
+        check: of `check_field`; None flags no source for what the model lacks.
+    """
     from astropy import units
 
     observation, plate = posterior.observation, posterior.plate
@@ -41,6 +48,10 @@ def sources_table(posterior: FieldPosterior) -> "QTable":
     r_hat, effective = posterior.diagnostics_of_sources()
     columns["R_HAT"] = r_hat, None, "stat.value", "largest split R-hat of x, y and flux"
     columns["ESS"] = effective, None, "stat.value", "least effective number of draws of x, y and flux"
+    flags, meanings = flags_of(posterior, check)
+    words = "2 the model does not describe it, 4 not converged, 8 most light outside, 16 not where it was asked for"
+    columns["FLAG"] = flags, None, "meta.code.qual", f"0, or the sum of: {words}"
+    columns["MEANING"] = np.array(meanings), None, "meta.note", "the flag in words"
     table = tabulated(columns)
     if np.isfinite(posterior.chains.r_hat):
         table.meta["R_HAT"] = posterior.chains.r_hat

@@ -21,6 +21,7 @@ _DETECTED, _NOT_DETECTED, _FAVOURED = 10.0, 3.0, 5.0
 
 POSITION, EXTENT, DETECTION, EVIDENCE, LIMIT = "position", "extent", "detection", "evidence", "limit"
 """What a doubt is about."""
+LEANS = "the position leans on its bound in {}: is there something brighter beyond?"
 
 
 def doubts(priors: Priors, draws: Mapping[str, np.ndarray], numbers: Mapping[str, float]) -> dict[str, str]:
@@ -36,10 +37,10 @@ def doubts(priors: Priors, draws: Mapping[str, np.ndarray], numbers: Mapping[str
         and a Bayes factor that contradict each other.
     """
     found = {}
-    leaning = [name[0] for name in ("x_pos", "y_pos") if _leans(priors[name], flat(draws[name]))]
+    leaning = [name[0] for name in ("x_pos", "y_pos") if leans(priors[name], flat(draws[name]))]
     if leaning:
         where = " and ".join(leaning)
-        found[POSITION] = f"the position leans on its bound in {where}: is there something brighter beyond?"
+        found[POSITION] = LEANS.format(where)
     if width := _not_the_psfs(priors, flat(draws["psf_width"])):
         found[EXTENT] = width
     likelihood, factor = numbers.get("det_like"), numbers.get("ln_bayes_factor")
@@ -68,19 +69,24 @@ def outside_circle(
     return f"found {distance:.1f} pixels from the place asked for, outside its circle of {radius:.1f}"
 
 
-def _leans(prior: object, draws: np.ndarray) -> bool:
-    """Whether a posterior lies at a bound of its prior."""
+def leans(prior: object, draws: np.ndarray) -> np.ndarray:
+    """Whether a posterior lies at a bound of its prior, shape () or (m,).
+
+    Args:
+        prior: of one parameter, or of m alike.
+        draws: of the posterior, shape (n,) or (n, m).
+    """
     if not isinstance(prior, (TwoSidedTruncatedDistribution, Uniform)):
-        return False
-    low, high = float(np.asarray(prior.low)), float(np.asarray(prior.high))
+        return np.zeros(draws.shape[1:], bool)
+    low, high = np.asarray(prior.low, float), np.asarray(prior.high, float)
     edge = _AT_EDGE * 0.5 * (high - low)
-    below, above = np.mean(draws < low + edge), np.mean(draws > high - edge)
+    below, above = np.mean(draws < low + edge, axis=0), np.mean(draws > high - edge, axis=0)
     try:
-        prior_below, prior_above = float(prior.cdf(low + edge)), 1.0 - float(prior.cdf(high - edge))
+        prior_below, prior_above = np.asarray(prior.cdf(low + edge)), 1.0 - np.asarray(prior.cdf(high - edge))
     except NotImplementedError:  # of the oldest NumPyro's truncated distributions
         drawn = np.asarray(prior.sample(jax.random.key(0), (_PRIOR_DRAWS,)))
-        prior_below, prior_above = np.mean(drawn < low + edge), np.mean(drawn > high - edge)
-    return bool(below > max(_LEAST, _MUCH * prior_below) or above > max(_LEAST, _MUCH * prior_above))
+        prior_below, prior_above = np.mean(drawn < low + edge, axis=0), np.mean(drawn > high - edge, axis=0)
+    return (below > np.maximum(_LEAST, _MUCH * prior_below)) | (above > np.maximum(_LEAST, _MUCH * prior_above))
 
 
 def _not_the_psfs(priors: Priors, draws: np.ndarray) -> str:
