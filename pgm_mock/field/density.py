@@ -56,7 +56,7 @@ class Blocks:
 def _is_amplitude(priors: Priors, name: str) -> bool:
     """Whether a parameter is a brightness, or the normalisation of a map, of any value above 0."""
     parameter: Any = priors.parameters[name]
-    linear = parameter.unit.startswith("flux") or name in BackgroundMap().sites | Particles().sites
+    linear = parameter.unit.startswith("flux") or name in (*BackgroundMap().sites, f"{Particles().prefix}norm")
     return linear and priors.free[name].support in (dist.constraints.positive, dist.constraints.nonnegative)
 
 

@@ -52,8 +52,7 @@ class Guess(NamedTuple):
             if isinstance(component, BackgroundMap) and "background_norm" in priors.free and self.particles > 0:
                 found["background_norm"] = self.particles
             if isinstance(component, Particles) and self.particles > 0:
-                norms = f"{component.prefix}norm"
-                found[norms] = np.full_like(found[norms], self.particles)
+                found[f"{component.prefix}norm"] = self.particles
             if isinstance(component, EllipticalBeta):
                 x, y, core = (found[f"{component.prefix}{name}"] for name in ("x", "y", "core"))
                 found[f"{component.prefix}peak"] = _brightness(observation, x, y, core)

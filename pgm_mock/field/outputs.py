@@ -42,7 +42,7 @@ def write_field(posterior: FieldPosterior, folder: str | Path, check: FieldCheck
     ccds = ccds_of(posterior.priors.scene)
     if ccds is not None:
         paths.append(folder / "ccds.fits")
-        write_map(posterior.observation, paths[-1], ccds, "", "which CCD: the number i of particles_norm[i]")
+        write_map(posterior.observation, paths[-1], ccds, "", "which CCD: the number i of particles_ratio[i]")
     words = {"psf.txt": posterior.learnt().describe()}
     if check is not None:
         words["check.txt"] = "\n".join([posterior.line(), *check.lines()])

@@ -42,7 +42,7 @@ def field_priors(
 
     Point sources "sources" in a plate, each with the default priors of a source about its place; for each cluster an
     elliptical beta model, and for the first a second one, "halo"; a sky; particles where the observation has a map of
-    them, with a normalisation for each CCD where the exposure shows several; and the PSF's width and slope, the same
+    them, with a ratio for each CCD where the exposure shows several; and the PSF's width and slope, the same
     stretch and shift for all sources.
 
     Args:

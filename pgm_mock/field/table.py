@@ -14,7 +14,7 @@ from .scene import ccds_of
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-_OF_CCDS = "particles_norm"
+_OF_CCDS = "particles_ratio"
 
 type Columns = dict[str, tuple[Any, Any, str, str]]
 

@@ -1,4 +1,4 @@
-"""Particles: a map of counts that are there whatever the exposure, with a normalisation for each CCD."""
+"""Particles: a map of counts that are there whatever the exposure, each CCD with its own part of them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ..observation import Observation
 
 
-_WIDE = 100.0
+_WIDE, _SCATTER = 100.0, 0.3
 
 
 @dataclass(frozen=True)
 class Particles(Component):
-    """The observation's background map, each CCD's part of it times a number of its own.
+    """The observation's background map times a normalisation, each CCD's part times a ratio of its own.
 
     Attributes:
         name: of the component.
@@ -36,27 +36,30 @@ class Particles(Component):
     first_y: int = 1
     uses_psf: ClassVar = False
     parameters: ClassVar = (
-        Parameter("norm", "c_i", "1", True, "normalisations of the map of particles, one for each CCD", plural=True),
+        Parameter("norm", "c", "1", True, "normalisation of the map of particles"),
+        Parameter("ratio", "c_i", "1", True, "each CCD's particles over those of the normalisation", plural=True),
     )
 
     def defaults(self, observation: "Observation", x: float, y: float, psf: PSF) -> dict[str, Prior]:
-        """Return half-normal priors of 100, flat where the counts leave the template of 0.05 in a pixel.
+        """Return a half-normal prior of 100, which is flat where data are, and a scatter of 30 % of CCDs about it.
 
-        Log-normal ones, of nine CCDs together, would pull the particles towards 0, and the sky up, by a standard
-        deviation: each density falls as 1 / norm, and the sky hardly tells one sum from another.
+        Nine normalisations of their own would pull the sum of particles, which the sky is hardly told from: up by a
+        standard deviation each where there are none, and down where each one's density falls as 1 / norm.
         """
         number = 1 if self.labels is None else int(np.max(self.labels)) + 1
-        return {"norm": dist.HalfNormal(np.full(number, _WIDE))}
+        ratio: Prior = dist.LogNormal(np.zeros(number), _SCATTER) if number > 1 else np.ones(1)
+        return {"norm": dist.HalfNormal(_WIDE), "ratio": ratio}
 
-    def light(self, pixels: Pixels, optics: Optics, *, norm: Any) -> Part:
+    def light(self, pixels: Pixels, optics: Optics, *, norm: Any, ratio: Any) -> Part:
         """Return the map's counts; none where there is no map."""
         if pixels.background_map is None:
             return None
-        factor = jnp.asarray(norm)[0]
+        factors = jnp.asarray(norm) * jnp.asarray(ratio)
+        factor = factors[0]
         if self.labels is not None:
             labels = jnp.asarray(self.labels)
             row = jnp.clip(jnp.rint(jnp.asarray(pixels.y)).astype(int) - self.first_y, 0, labels.shape[0] - 1)
             column = jnp.clip(jnp.rint(jnp.asarray(pixels.x)).astype(int) - self.first_x, 0, labels.shape[1] - 1)
-            factor = jnp.asarray(norm)[labels[row, column]]
+            factor = factors[labels[row, column]]
         counts = jnp.asarray(pixels.background_map) * factor
         return Counts(jnp.where(jnp.asarray(pixels.exposure) > 0, counts, 0.0))
