@@ -6,9 +6,11 @@ The fields are drawn by NumPy over the exposure map of the simulated field (seve
 2.9e-6 counts a second and pixel and particles of a third of that, as Abell 1835 has them, a cluster of 20,000 counts
 where there is one (a beta model, its core of 5 pixels), and sources with a King profile (the mean of its formula over
 11 x 11 points of each pixel; counts are those in all of it, of which 15 % are beyond 12 pixels). Each field goes
-through the whole of `detect` at one false source a field. For comparison two older statistics are computed on the same
-images with the same background: the Poisson probability of a box of 5 x 5 pixels, as eboxdetect has it, and the largest
-of Mexican hats of four scales, both at the threshold that lets one false source a field through.
+through the whole of `detect` at one false source a field. False sources, and completeness in the field, are counted in
+fields with a few sources; beside gaps, and in the wing of the cluster, in fields that are full of them there as well.
+For comparison two older statistics are computed on the same images with the same background: the Poisson probability of
+a box of 5 x 5 pixels, as eboxdetect has it, and the largest of Mexican hats of four scales, both at the threshold that
+lets one false source a field through.
 """
 
 import argparse
@@ -43,7 +45,8 @@ FALSE_PER_FIELD = 1.0
 SAME = 5.0
 """A source that is found so near to a true one is that one [pixels]."""
 HALF = 60
-KINDS = ("empty", "sources", "cluster", "pairs")
+KINDS = ("empty", "sources", "cluster", "pairs", "gaps", "wing")
+FALSE_COUNTED = ("empty", "sources", "cluster")
 PAIR_COUNTS, PAIR_APART = 100.0, 4.0
 
 
@@ -55,6 +58,11 @@ def king(x: float, y: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarra
     light = (1 + (across[None, :] ** 2 + up[:, None] ** 2) / CORE**2) ** -SLOPE
     mean = light.reshape(len(rows), 11, len(columns), 11).mean(axis=(1, 3))
     return mean * (SLOPE - 1) / (np.pi * CORE**2)
+
+
+def thin(exposure: np.ndarray) -> np.ndarray:
+    """Whether a pixel is beside a gap or the edge."""
+    return ndimage.minimum_filter(exposure, 7) <= 0
 
 
 class Field:
@@ -70,7 +78,7 @@ class Field:
         seen = self.exposure > 0
         self.mean = SKY * self.exposure + np.where(seen, PARTICLES * self.exposure.max(), 0.0)
         self.from_cluster = np.hypot(x - CLUSTER[0], y - CLUSTER[1])
-        if kind == "cluster":
+        if kind in ("cluster", "wing"):
             beta = CLUSTER_PEAK * (1 + (self.from_cluster / CLUSTER_CORE) ** 2) ** (0.5 - 3 * CLUSTER_BETA)
             self.mean = self.mean + self.exposure * beta
         self.sources: list[tuple[float, float, float]] = []
@@ -78,6 +86,10 @@ class Field:
             self._place(COUNTS, 5, seen & (self.from_cluster > NEAR + 5), 24.0)
         if kind == "cluster":
             self._place(NEAR_COUNTS, 1, seen & (self.from_cluster < NEAR) & (self.from_cluster > 8), 20.0)
+        if kind == "gaps":
+            self._place(COUNTS, 6, seen & thin(self.exposure), 24.0)
+        if kind == "wing":
+            self._place(NEAR_COUNTS, 3, seen & (self.from_cluster < NEAR) & (self.from_cluster > 8), 20.0)
         if kind == "pairs":
             self._place((PAIR_COUNTS,), 20, seen, 60.0)
             self.sources += [self._beside(*one) for one in self.sources]
@@ -153,13 +165,13 @@ def one_field(kind: str, seed: int) -> dict:
     law = law_at(field.exposure, found.psf, behind, found.threshold, places[:, 1], places[:, 0]) if len(true) else None
     flux = true[:, 2] / field.exposure[places[:, 1], places[:, 0]]
     chance = law.probability(flux) if law is not None else np.zeros(0)
-    thin = ndimage.minimum_filter(field.exposure, 7) <= 0  # beside a gap or at the edge
+    beside = thin(field.exposure)
     for number, (x, y, counts) in enumerate(true):
         near = np.flatnonzero(apart[:, number] < SAME)
         box = np.s_[max(round(y) - 4, 0) : round(y) + 3, max(round(x) - 4, 0) : round(x) + 3]
         rows.append({
             "counts": counts, "x": round(x, 2), "y": round(y, 2),
-            "p": round(float(chance[number]), 4), "gap": bool(thin[places[number, 1], places[number, 0]]),
+            "p": round(float(chance[number]), 4), "gap": bool(beside[places[number, 1], places[number, 0]]),
             "r": round(float(np.hypot(x - CLUSTER[0], y - CLUSTER[1])), 1),
             "L": round(float(ratios[near].max()), 2) if len(near) else 0.0,
             "found": [[round(float(sources.x[n]), 2), round(float(sources.y[n]), 2)] for n in near],
@@ -185,8 +197,8 @@ def false_alarm_table(rows: list[dict]) -> str:
     """How many false sources there were, and how many were promised."""
     lines = ["| fields | number | false, promised | false, counted | Poisson errors | within 60 px of the cluster |"]
     lines.append("|---|---|---|---|---|---|")
-    for kind in ("empty", "sources", "cluster", "all"):
-        own = [row for row in rows if row["kind"] in ((kind,) if kind != "all" else ("empty", "sources", "cluster"))]
+    for kind in (*FALSE_COUNTED, "all"):
+        own = [row for row in rows if row["kind"] in ((kind,) if kind != "all" else FALSE_COUNTED)]
         if own:
             promised, counted = sum(row["promised"] for row in own), sum(len(row["false"]) for row in own)
             near = sum(np.hypot(x - CLUSTER[0], y - CLUSTER[1]) < NEAR for row in own for x, y, _ in row["false"])
@@ -198,7 +210,7 @@ def false_alarm_table(rows: list[dict]) -> str:
 def completeness(rows: list[dict], near: bool) -> tuple[list[float], dict[str, list[float]], list[int]]:
     """Shares of the sources that each statistic finds, by their counts."""
     limits = {name: thresholds(rows, name) for name in ("box", "hat")}
-    kinds = ("cluster",) if near else ("sources", "cluster")
+    kinds = ("cluster", "wing") if near else ("sources", "cluster")
     found = [s for row in rows if row["kind"] in kinds for s in row["sources"] if (s["r"] < NEAR) == near]
     counts = sorted({s["counts"] for s in found})
     groups = [[s for s in found if s["counts"] == one] for one in counts]
@@ -218,14 +230,17 @@ def completeness_table(rows: list[dict], near: bool) -> str:
     return "\n".join(lines)
 
 
+def _sources_of(rows: list[dict], *kinds: str) -> list[dict]:
+    return [s for row in rows if row["kind"] in kinds for s in row["sources"]]
+
+
 def prediction_table(rows: list[dict]) -> str:
     """How many sources are found, and how many the law of detection expects, by place and counts."""
-    every = [s for row in rows if row["kind"] in ("sources", "cluster") for s in row["sources"]]
-    of_cluster = [s for row in rows if row["kind"] == "cluster" for s in row["sources"] if s["r"] < NEAR]
+    every = [s for row in rows if row["kind"] in ("sources", "cluster") for s in row["sources"] if s["r"] >= NEAR]
     classes = {
-        "field": [s for s in every if s["r"] >= NEAR and not s["gap"]],
-        "beside a gap or the edge": [s for s in every if s["r"] >= NEAR and s["gap"]],
-        "8 to 60 px from the cluster": of_cluster,
+        "field": [s for s in every if not s["gap"]],
+        "beside a gap or the edge": [s for s in every if s["gap"]] + _sources_of(rows, "gaps"),
+        "8 to 60 px from the cluster": [s for s in _sources_of(rows, "cluster", "wing") if s["r"] < NEAR],
     }
     lines = ["| where | counts | sources | predicted | found | binomial errors |", "|---|---|---|---|---|---|"]
     for name, own in classes.items():
