@@ -22,7 +22,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Float
 
-from .errors import DataWarning, InputError
+from .errors import DataWarning, InputError, shown
 from .random import checked_seed
 from .results import fitted_to, flat_draws
 
@@ -56,6 +56,7 @@ class Population:
         area: that the number is for [that of the selection].
         sources: how many were used.
         effective: of the source with the fewest, how many of its draws count.
+        flux_unit, area_unit: where the selection has them; else "".
     """
 
     slope: Float[np.ndarray, " n"]
@@ -65,6 +66,8 @@ class Population:
     area: float
     sources: int
     effective: float
+    flux_unit: str = ""
+    area_unit: str = ""
 
     def above(self, flux: np.ndarray | float) -> Float[np.ndarray, "n ..."]:
         """Return draws of the number of sources above fluxes in the area, shape (n, ...)."""
@@ -76,9 +79,10 @@ class Population:
         """Say it in one line."""
         (low, middle, high), numbers = (np.quantile(each, (0.16, 0.5, 0.84)) for each in (self.slope, self.number))
         many = f"{numbers[1]:.3g} -{numbers[1] - numbers[0]:.2g} +{numbers[2] - numbers[1]:.2g}"
-        where = f" in an area of {self.area:.4g}" if np.isfinite(self.area) else ""
+        where = f" in an area of {self.area:.4g} {self.area_unit}".rstrip() if np.isfinite(self.area) else ""
+        pivot = f"{self.pivot:.3g} {self.flux_unit}".rstrip()
         slope = f"slope {middle:.2f} -{middle - low:.2f} +{high - middle:.2f}"
-        return f"{self.sources} sources: {slope}, {many} sources above {self.pivot:.3g}{where}"
+        return f"{self.sources} sources: {slope}, {many} sources above {pivot}{where}"
 
 
 def fit_population(
@@ -116,6 +120,8 @@ def fit_population(
     """
     if not posteriors:
         raise InputError("posteriors: expected at least one, found none")
+    if num_samples < 1:
+        raise InputError(f"num_samples: expected at least 1, found {num_samples}")
     if not 0 < slopes[0] < slopes[1]:
         raise InputError(f"slopes: expected two numbers above 0, the first the smaller, found {slopes}")
     draws, log_priors = zip(*map(_flux_of, posteriors), strict=True)
@@ -152,7 +158,8 @@ def fit_population(
     slope = np.interp(rng.random(num_samples) * cumulated[-1], cumulated, alpha)
     number = rng.gamma(len(draws), 1.0 / np.interp(slope, alpha, expected))
     area = float("nan") if selection is None else float(selection.area)
-    return Population(slope, number, pivot, least, area, len(draws), effective)
+    unit_of = (getattr(selection, name, "") for name in ("flux_unit", "area_unit"))
+    return Population(slope, number, pivot, least, area, len(draws), effective, *unit_of)
 
 
 def _flux_of(posterior: "xarray.DataTree | tuple[np.ndarray, Any]") -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +167,9 @@ def _flux_of(posterior: "xarray.DataTree | tuple[np.ndarray, Any]") -> tuple[np.
     if isinstance(posterior, tuple):
         own = np.asarray(posterior[0], float)
         return own, np.asarray(posterior[1].log_prob(own), float)
+    if not hasattr(posterior, "children"):
+        what = "posteriors of `fit` or `fit_many`, or pairs of draws and a prior"
+        raise InputError(f"posteriors: expected {what}, found {shown(posterior)}")
     drawn = flat_draws(posterior)
     _, priors = fitted_to(posterior)
     prior: Any = priors.free.get("flux")

@@ -156,6 +156,11 @@ def provenance() -> dict[str, str]:
     return {f"version_{name}".replace("-", "_"): _version(name) for name in _PACKAGES}
 
 
+def creator() -> str:
+    """What wrote a file: this package and its version."""
+    return f"pgm-mock {provenance()['version_pgm_mock']}"
+
+
 def label_parameter(variable: "xarray.DataArray", parameter: Parameter, observation: Observation) -> None:
     """Give a parameter's values their unit, meaning and symbol."""
     from astropy import units

@@ -28,6 +28,9 @@ _USUAL = ("s", "ks", "Ms", "min", "h", "d")
 """Units of time in which exposure maps come; others are doubted where no EXPOSURE confirms them."""
 _LONGEST_TEXT = 100
 """Characters of a unit: astropy takes its time over long ones."""
+_SHORT = 100.0
+"""A map without a unit whose values are smaller may not be in seconds."""
+_LIKE_KILOSECONDS = 5e-4, 1.2e-3
 _SECONDS = "s"
 _AREA = "cm2"
 _AREA_SECONDS = "cm2 s ct / photon"
@@ -55,7 +58,8 @@ def exposure_unit(header: Mapping[str, Any], exposure: np.ndarray, given: str | 
     A map in seconds has max / EXPOSURE near 1 (XMM-Newton, eROSITA, Swift). Chandra's has values of an effective
     area times time (hundreds of times EXPOSURE), or of an area alone, which is multiplied by EXPOSURE here. A unit of
     time, given or from BUNIT, in which the map's largest value and EXPOSURE are more than a factor of 5 apart is taken
-    with a warning; an EXPOSURE that no telescope has is left out of account, with a warning too.
+    with a warning; an EXPOSURE that no telescope has is left out of account, with a warning too. So is a guess that may
+    well be another unit.
 
     Args:
         header: FITS header of the map.
@@ -77,12 +81,16 @@ def exposure_unit(header: Mapping[str, Any], exposure: np.ndarray, given: str | 
         _doubt(unit, most, seconds, f"BUNIT = {header['BUNIT']!r}")
         return _in_time(unit, seconds, f"from BUNIT = {header['BUNIT']!r}", assumed=False)
     if seconds is None:
+        if most < _SHORT:
+            _warn_of_guess(f"the map's largest value is {most:.3g}", "seconds, as neither BUNIT nor EXPOSURE says")
         return ExposureUnit(_SECONDS, 1.0, "assumed: neither BUNIT nor EXPOSURE says", True)
     ratio = most / seconds
     said = f"assumed: max / EXPOSURE = {ratio:.3g}"
     if ratio > 5:
         return ExposureUnit(_AREA_SECONDS, 1.0, said, True)
     if ratio < 0.1 and most < 5000:
+        if _LIKE_KILOSECONDS[0] < ratio < _LIKE_KILOSECONDS[1]:
+            _warn_of_guess(f"max / EXPOSURE is {ratio:.3g}", "an effective area in cm2, but so it is in ks")
         return _in_time(_AREA, seconds, said, assumed=True)
     return ExposureUnit(_SECONDS, 1.0, said, True)
 
@@ -97,6 +105,11 @@ def _seconds(header: Mapping[str, Any]) -> float | None:
         warnings.warn(said, DataWarning, 3)
         return None
     return float(seconds)
+
+
+def _warn_of_guess(seen: str, taken: str) -> None:
+    """Warn of a guess on which every flux depends."""
+    warnings.warn(f"exposure unit: {seen}: taken for {taken}; --exposure-unit says which", DataWarning, 4)
 
 
 def _doubt(unit: str, most: float, seconds: float | None, told: str) -> None:

@@ -579,7 +579,7 @@ def test_a_component_by_its_name(files, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--false-per-field", "-1"], "--false-per-field: expected a number above 0, found -1.0"),
+        (["--false-per-field", "-1"], "--false-per-field: expected a number above 0 and up to 100, found -1.0"),
         (["--mocks", "0"], "--mocks: expected at least 1, found 0"),
         (["--threshold", "1"], "--threshold: expected a ln likelihood ratio of at least 3, found 1.0"),
     ],

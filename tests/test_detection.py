@@ -172,8 +172,8 @@ def test_sources_are_found(found):
     assert len(set(own)) == len(true)  # the pair is two
     rate, error = table["RATE"].value[own], table["RATE_ERR"].value[own]
     assert (np.abs(rate * EXPOSURE - true[:, 2]) < 4 * error * EXPOSURE).all()
-    assert (table["DET_LIKE"] >= detection.threshold).all()
-    assert (np.diff(table["DET_LIKE"]) <= 0).all()
+    assert (table["LN_RATIO"] >= detection.threshold).all()
+    assert (np.diff(table["LN_RATIO"]) <= 0).all()
     np.testing.assert_allclose(table["CTS"].value[own], true[:, 2], rtol=0.5)
     assert f"{len(table)} sources above" in detection.line()
     assert len(table) - len(true) <= 2
@@ -203,10 +203,13 @@ def test_what_is_written_is_read_back(found, tmp_path):
             assert region.radius == pytest.approx(one.radius, rel=5e-3)
     for name in ("sources.ecsv", "sources.fits"):
         table = QTable.read(tmp_path / name)
-        np.testing.assert_allclose(table["DET_LIKE"], with_sky.table["DET_LIKE"])
+        np.testing.assert_allclose(table["LN_RATIO"], with_sky.table["LN_RATIO"])
     sky = wcs.pixel_to_world(with_sky.table["X_IMA"].value - 1, with_sky.table["Y_IMA"].value - 1)
     np.testing.assert_allclose(table["RA"].value, sky.ra.deg)
-    for name, image_of in (("ratio", detection.ratio.gain), ("behind", detection.found.fitted.mean)):
+    assert table.meta["CREATOR"].startswith("pgm-mock ")
+    assert table.meta["SEED"] == 0
+    ratio = np.where(detection.observation.exposure > 0, detection.ratio.gain, np.nan)
+    for name, image_of in (("ratio", ratio), ("behind", detection.found.fitted.mean)):
         with fits.open(tmp_path / f"{name}.fits") as hdus:
             np.testing.assert_allclose(hdus[0].data, image_of, rtol=1e-5)
             assert hdus[0].header["LTHRESH"] == pytest.approx(detection.threshold)
@@ -288,7 +291,23 @@ def test_images_without_sources():
     assert len(empty.table) == 0
     blank = pgm_mock.Observation(np.zeros((60, 60), int), np.full((60, 60), 1e3))
     nothing = detect(blank, psf=KING, num_mocks=2)
-    assert nothing.line() == "no sources: the image has no counts"
+    assert nothing.line() == "no sources: no counts on exposed pixels"
+    assert {"P_POINT", "EXT"} <= set(nothing.table.colnames)
+    with pytest.raises(pgm_mock.InputError, match="counts: expected some on exposed pixels, to know the background by"):
+        sensitivity(nothing)
+
+
+def test_single_photons_are_no_sources():
+    """Each could be taken for a source, of which nothing would be left behind it: 22 sources of 22 counts."""
+    found = []
+    for seed in range(8):
+        counts = np.random.default_rng([seed, 30]).poisson(30 / 300**2, (300, 300))
+        image = pgm_mock.Observation(counts, np.full((300, 300), 1e4))
+        found.append(len(detect(image, psf=KingPSF(1.4, 1.1), num_mocks=3, odds=False, seed=seed)))
+    assert sum(found) <= 9  # of 4 promised
+    one = np.zeros((60, 60), int)
+    one[30, 30] = 1
+    assert not len(detect(pgm_mock.Observation(one, np.full((60, 60), 1e4)), psf=KING, num_mocks=2, odds=False))
 
 
 def test_a_sliver_is_left_out():
@@ -319,8 +338,8 @@ def test_a_hot_pixel_is_left_out():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"false_per_field": 0.0}, "false_per_field: expected a number above 0, found 0"),
-        ({"false_per_field": np.nan}, "false_per_field: expected a number above 0, found nan"),
+        ({"false_per_field": 0.0}, "false_per_field: expected a number above 0 and up to 100, found 0"),
+        ({"false_per_field": np.nan}, "false_per_field: expected a number above 0 and up to 100, found nan"),
         ({"threshold": 1.0}, "threshold: expected a ln likelihood ratio of at least 3, found 1"),
         ({"num_mocks": 0}, "num_mocks: expected at least 1, found 0"),
     ],
@@ -410,7 +429,7 @@ def test_the_table_says_what_each_source_is():
     np.testing.assert_allclose(table["P_POINT"] + table["P_EXT"] + table["P_DOUBLE"], 1.0)
     assert table["P_POINT"][0] > 0.5
     assert table["LN_B_EXT"][0] < 0
-    assert table["EXT_LO"][0] <= table["EXT"][0] <= table["EXT_HI"][0]
+    assert np.isnan(table["EXT"][0]) == (table["P_EXT"][0] < 0.1)
 
 
 @pytest.mark.slow
@@ -455,14 +474,16 @@ def test_a_list_is_compared(found):
     del listed[1]
     listed.append(pgm_mock.Region("nowhere", 60.0, 10.0, 5.0))
     listed.append(pgm_mock.Region("no sky", np.nan, np.nan, 5.0))
-    table, said = compare(detection, listed)
+    listed.append(pgm_mock.Region("beyond", 500.0, 10.0, 5.0))
+    with pytest.warns(pgm_mock.DataWarning, match="2 of 7 listed sources are not in the image: left out"):
+        table, said = compare(detection, listed)
     what = dict(zip(table["LISTED"], table["WHAT"], strict=True))
     assert what["s0"] == "moved"
     assert what["s2"] == what["s3"] == what["s4"] == "found"
     assert what["nowhere"] == "missing"
     assert (table["WHAT"] == "new").sum() == len(detection) - 4
     assert said.startswith("4 of 5 listed sources found, 1 missing (nowhere)")
-    assert table["DET_LIKE"][table["WHAT"] == "missing"][0] < detection.threshold
+    assert table["LN_RATIO"][table["WHAT"] == "missing"][0] < detection.threshold
     nothing, _ = compare(detection, [])
     assert len(nothing) == len(detection)
 
@@ -498,7 +519,7 @@ def test_the_curve_of_area(seen, found):
     middle = np.interp(0.5, table["AREA_50"].value / seen.area, table["FLUX"].value)
     assert middle == pytest.approx(np.median(known), rel=0.05)
     assert seen.completeness(table["FLUX"].value[30]) == pytest.approx(table["COMPLETENESS"][30])
-    with pytest.raises(pgm_mock.InputError, match="step: expected a whole number of pixels of at least 1, found 0"):
+    with pytest.raises(pgm_mock.InputError, match="step: expected a whole number of pixels from 1 to 32, found 0"):
         sensitivity(found[2], step=0)
     with pytest.raises(pgm_mock.InputError, match="probability: expected a number between 0 and 1, found 1"):
         seen.flux_map(1.0)

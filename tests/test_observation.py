@@ -184,9 +184,15 @@ class TestUnits:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             Observation.read(write(COUNTS), small, exposure_unit="cm2")
+        for name, header, said in (
+            ("area.fits", {"EXPOSURE": 28_337.0}, "max / EXPOSURE is 0.00099.*: taken for an effective area in cm2"),
+            ("none.fits", {}, "largest value is 28.*: taken for seconds, as neither BUNIT nor EXPOSURE says"),
+        ):
+            with pytest.warns(DataWarning, match=said):
+                Observation.read(write(COUNTS), write(EXPOSURE / EXPOSURE.max() * 28.168, name, fits.Header(header)))
         counts = np.where(COUNTS > 0, COUNTS, 1)
         with pytest.raises(InputError, match=r"again\.fits: expected an exposure map, found the counts of .*image"):
-            Observation.read(write(counts), write(counts, "again.fits"))
+            Observation.read(write(counts), write(counts, "again.fits", fits.Header({"EXPOSURE": 20.0})))
 
     def test_the_users_word_stands_over_the_header(self, write, exposure):
         assert Observation.read(write(COUNTS), exposure, exposure_unit="ks").exposure_unit == "ks"

@@ -223,7 +223,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     add_observation(parser, position=False)
     add_psf(parser)
     false = "false sources that are accepted in the field, on average (0.5)"
-    parser.add_argument("--false-per-field", type=float, default=0.5, metavar="N", help=false)
+    parser.add_argument("--false-per-field", type=float, metavar="N", help=false)
     parser.add_argument("--threshold", type=float, metavar="L", help="ln likelihood ratio to exceed, in place of that")
     mocks = "images of the field's background by which the false ones are counted (10)"
     parser.add_argument("--mocks", type=int, default=10, metavar="N", help=mocks)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _FIRST_THRESHOLD = 7.5
 """Sources are searched for down to this ln likelihood ratio before it is known which one is asked for."""
 _LEAST_THRESHOLD = 3.0
+FALSE_PER_FIELD, _MOST_FALSE = 0.5, 100
 _MIN_EXPOSURE = 0.25
 _RADIUS = 2.5
 """Of a source's circle, in half-light radii of its PSF."""
@@ -47,6 +48,7 @@ class Detection:
         found: the sources and what lies behind them.
         odds: whether each is a point, extended or double; None for one whose PSF is no sum of Gaussians; empty where
             they were not asked for.
+        seed: of the images by which false alarms were measured.
     """
 
     observation: Observation
@@ -55,6 +57,11 @@ class Detection:
     false_alarms: FalseAlarms
     found: Found
     odds: tuple[Odds | None, ...] = ()
+    seed: int | None = None
+
+    def __repr__(self) -> str:
+        """What was found, in a line."""
+        return f"Detection({self.line()!r})"
 
     def __len__(self) -> int:
         """How many point sources there are."""
@@ -105,7 +112,7 @@ class Detection:
         """Say what was found in one line."""
         number = len(self)
         if not self.observation.counts.any():
-            return "no sources: the image has no counts"
+            return "no sources: no counts on exposed pixels"
         error = self.false_alarms.error(self.threshold) * self.expected_false
         said = (
             f"{number} source{'' if number == 1 else 's'} above ln L ratio {self.threshold:.1f}"
@@ -130,7 +137,7 @@ def detect(
     *,
     psf: "str | PSF" = "auto",
     psf_sampling: float | None = None,
-    false_per_field: float = 0.5,
+    false_per_field: float | None = None,
     threshold: float | None = None,
     num_mocks: int = 10,
     odds: bool = True,
@@ -150,8 +157,9 @@ def detect(
         psf: "auto" (the telescope's, as it changes over the field, else a Gaussian), a name or file of `choose_psf`, or
             one PSF for all of the image.
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
-        false_per_field: how many false sources are accepted in the field, on average.
-        threshold: ln likelihood ratio to exceed, in place of `false_per_field`.
+        false_per_field: how many false sources are accepted in the field, on average; 0.5 by default.
+        threshold: ln likelihood ratio to exceed, in place of `false_per_field`. No threshold is below what a single
+            photon has.
         num_mocks: background images by which the number of false sources is measured.
         odds: whether to compute for each source the odds of a point, an extended and a double source.
         seed: of these images; None is another one each time.
@@ -163,7 +171,7 @@ def detect(
         `.ratio`; and in `.found` what lies behind, with its extended sources.
 
     Raises:
-        InputError: a number of false sources that is none, or a threshold below 3, where everything is a source.
+        InputError: a number of false sources that is none, a threshold below 3, where everything is a source, or both.
     """
     check_search(false_per_field, threshold, num_mocks)
     seed = checked_seed(seed)
@@ -177,21 +185,25 @@ def detect(
     first = min(_FIRST_THRESHOLD, threshold or np.inf)
     found = find_sources(observation.counts, behind, ratio_map, first, say)
     alarms = _false_alarms(found, ratio_map, num_mocks, seed, progress)
-    wanted = alarms.threshold(false_per_field) if threshold is None else threshold
-    wanted = max(wanted, _LEAST_THRESHOLD)
+    wanted = alarms.threshold(false_per_field or FALSE_PER_FIELD) if threshold is None else threshold
+    wanted = max(wanted, _LEAST_THRESHOLD, ratio_map.of_one_photon(found.fitted.mean))
     if wanted < first:
         found = find_sources(observation.counts, behind, ratio_map, wanted, say)
     else:
         known = (found.behind, found.fitted, found.sources)
         found = closed(observation.counts, *known, ratio_map, wanted, found.dropped)
+    if say is not None:
+        say(f"{len(found.sources)} sources above ln L ratio {wanted:.1f}")
     shapes = _odds(found, observation.counts, progress) if odds else ()
-    return Detection(observation, ratio_map, wanted, alarms, found, shapes)
+    return Detection(observation, ratio_map, wanted, alarms, found, shapes, seed)
 
 
-def check_search(false_per_field: float, threshold: float | None, num_mocks: int) -> None:
+def check_search(false_per_field: float | None, threshold: float | None, num_mocks: int) -> None:
     """Raise InputError where a number is none that `detect` takes; the arguments are its own."""
-    if not (np.isfinite(false_per_field) and false_per_field > 0):
-        raise InputError(f"false_per_field: expected a number above 0, found {false_per_field}")
+    if false_per_field is not None and threshold is not None:
+        raise InputError("threshold: expected no false_per_field beside it, found both")
+    if false_per_field is not None and not 0 < false_per_field <= _MOST_FALSE:
+        raise InputError(f"false_per_field: expected a number above 0 and up to {_MOST_FALSE}, found {false_per_field}")
     if threshold is not None and not threshold >= _LEAST_THRESHOLD:
         raise InputError(
             f"threshold: expected a ln likelihood ratio of at least {_LEAST_THRESHOLD:g}, found {threshold}"

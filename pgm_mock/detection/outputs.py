@@ -103,10 +103,14 @@ def _ellipse(detection: "Detection", shape: Ellipse, radius: float) -> str:
 
 
 def _maps(detection: "Detection") -> dict[str, tuple[Callable[[], np.ndarray], str, str]]:
-    """What each map holds."""
+    """What each map holds; a ratio is NaN where there is no exposure."""
+
+    def exposed(image: np.ndarray) -> np.ndarray:
+        return np.where(detection.observation.exposure > 0, image, np.nan)
+
     return {
-        "ratio.fits": (lambda: detection.ratio.gain, "", "ln L ratio of a point source against what lies behind"),
-        "left.fits": (lambda: detection.found.ratio.gain, "", "ln L ratio of one more source against all found"),
+        "ratio.fits": (lambda: exposed(detection.ratio.gain), "", "ln L ratio of a point source to what lies behind"),
+        "left.fits": (lambda: exposed(detection.found.ratio.gain), "", "ln L ratio of one more source to all found"),
         "behind.fits": (lambda: detection.found.fitted.mean, "ct", "expected counts without point sources"),
     }
 
@@ -134,14 +138,15 @@ def write_map(
         observation: whose coordinates it has.
         path: of the file.
         image: shape (ny, nx).
-        unit: of its values, as FITS writes it.
+        unit: of its values, as FITS writes it; "" for pure numbers.
         meaning: of them; 68 characters are kept.
         keywords: more of the header, each a value and a comment.
     """
     from astropy.io import fits
 
     header = coordinates_of(observation)
-    header["BUNIT"] = unit
+    if unit:
+        header["BUNIT"] = unit
     header["CONTENT"] = meaning[:68]
     header.update(keywords or {})
     with replacing(path) as temporary:

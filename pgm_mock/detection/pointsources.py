@@ -15,6 +15,8 @@ _WINGS = 0.36
 """A King profile falls as radius^-2.8: as counts^0.36 grows the radius where a source's wings have some brightness."""
 _BRIGHTER = 5.0
 """A source so many times as bright is far brighter."""
+_LONE_PHOTON = 1.5
+"""A source of fewer counts is one photon."""
 _TOGETHER = 14.0
 """Sources that are so near are fitted together [pixels]."""
 
@@ -149,6 +151,9 @@ class PointSources:
     def likelihood_ratios(self, counts: np.ndarray, mean: np.ndarray) -> np.ndarray:
         """Return each source's ln likelihood ratio: with it against without it, all else as it is, shape (m,).
 
+        One photon is no source, and has a ratio of 0: where photons are few, each could be taken for one, and nothing
+        would lie behind.
+
         Args:
             counts: of the field, shape (ny, nx).
             mean: of what lies behind, shape (ny, nx).
@@ -160,7 +165,8 @@ class PointSources:
             light = self.flux[one] * self.light(one, box)
             rest = np.maximum(mean[box] + image[box] - light, 1e-300)
             lit = counts[box] > 0
-            ratios[one] = counts[box][lit] @ np.log1p(light[lit] / rest[lit]) - light.sum()
+            if light.sum() > _LONE_PHOTON:
+                ratios[one] = counts[box][lit] @ np.log1p(light[lit] / rest[lit]) - light.sum()
         return ratios
 
 

@@ -24,6 +24,7 @@ _TILE = 16
 _STEPS = 4
 _TOGETHER = 8
 """Photons whose terms are multiplied before a logarithm is taken."""
+_BRIGHTEST = 0.98
 LEAST_LIGHT = 0.05
 """A place whose window saw less than this part of the most is none for a source."""
 
@@ -84,6 +85,21 @@ class RatioMap:
     def usable(self) -> np.ndarray:
         """Where a source can be: on an exposed pixel whose window saw enough, shape (ny, nx)."""
         return (self.exposure > 0) & (self.seen > LEAST_LIGHT * self.seen.max())
+
+    def of_one_photon(self, mean: np.ndarray) -> float:
+        """Return the ln likelihood ratio that a single photon has on all but the darkest fiftieth of the image.
+
+        No threshold is below it: where photons are few, each would be a source.
+
+        Args:
+            mean: the counts that lie behind, positive where the exposure is, shape (ny, nx).
+        """
+        usable = self.usable
+        peaks = np.array([(kernel := self.psf.kernel(n, HALF)).max() / kernel.sum() for n in range(len(self.psf.psfs))])
+        rows, columns = np.nonzero(usable)
+        sharpest = peaks[self.psf.of_block[rows // BLOCK, columns // BLOCK]]
+        ratio = np.maximum(sharpest * self.exposure[usable] / (mean[usable] * self.seen[usable]), 1.0)
+        return float(np.quantile(np.log(ratio) - 1.0 + 1.0 / ratio, _BRIGHTEST))
 
     def __call__(self, counts: np.ndarray, mean: np.ndarray) -> Ratio:
         """Compute the maps of an image.

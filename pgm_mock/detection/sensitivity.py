@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..fitsimage import pixel_degrees
 from ..power import DetectionLaw
 from .detect import Detection
 from .laws import law_at
+from .table import told_of
 
 if TYPE_CHECKING:
     from astropy.table import QTable
 
-_STEP = 2
+_STEP, _LONGEST_STEP = 2, 32
 _FLUXES = 60
 
 
@@ -83,10 +84,20 @@ class Sensitivity:
         return np.array([self.law.probability(one).mean() for one in fluxes]).reshape(np.shape(flux))
 
     @property
+    def flux_unit(self) -> str:
+        """Of all fluxes."""
+        return self.detection.observation.flux_unit
+
+    @property
+    def area_unit(self) -> str:
+        """Of the area."""
+        return "pix" if self.detection.observation.wcs is None else "arcmin2"
+
+    @property
     def area(self) -> float:
         """Of all pixels on which a source can be detected [arcmin², or pixel without celestial coordinates]."""
         observation = self.detection.observation
-        pixels = float(len(self.rows) * self.step**2)
+        pixels = float(self.detection.ratio_map.usable.sum())
         if observation.wcs is None:
             return pixels
         return pixels * (60.0 * pixel_degrees(observation.wcs)) ** 2
@@ -98,7 +109,7 @@ class Sensitivity:
         from astropy.table import QTable
 
         observation = self.detection.observation
-        unit = units.pix if observation.wcs is None else units.arcmin**2
+        unit = units.Unit(self.area_unit)
         completeness = self.completeness(self.fluxes)
         table = QTable()
         table["FLUX"] = self.fluxes * units.Unit(observation.flux_unit)
@@ -115,7 +126,7 @@ class Sensitivity:
         }
         for name, meaning in words.items():
             table[name].info.description = meaning
-        table.meta["LTHRESH"] = float(self.detection.threshold)
+        table.meta |= told_of(self.detection)
         return table
 
     def _area_with(self, probability: float) -> np.ndarray:
@@ -149,10 +160,13 @@ def sensitivity(detection: Detection, *, step: int = _STEP) -> Sensitivity:
         The maps `flux50` and `flux90`, the curve of area and completeness against flux as `table`, and `line()`.
 
     Raises:
-        InputError: a step that is no whole number of pixels.
+        InputError: a step that is no whole number of pixels, or an image without counts, of whose background nothing
+            is known.
     """
-    if step != int(step) or step < 1:
-        raise InputError(f"step: expected a whole number of pixels of at least 1, found {step}")
+    if not (isinstance(step, int | np.integer) and 1 <= step <= _LONGEST_STEP):
+        raise InputError(f"step: expected a whole number of pixels from 1 to {_LONGEST_STEP}, found {shown(step)}")
+    if not detection.observation.counts.any():
+        raise InputError("counts: expected some on exposed pixels, to know the background by, found none")
     rows, columns = np.nonzero(detection.ratio_map.usable)
     kept = (rows % step == step // 2) & (columns % step == step // 2)
     if not kept.any():

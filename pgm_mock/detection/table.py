@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..fitsimage import pixel_degrees
+from ..psf import describe_psf
+from ..results import creator
 from ..tablefiles import tabulated
 from .jointfit import standard_errors
 from .laws import flux_detectable
@@ -20,6 +22,8 @@ _BESIDE = 4.0
 """A source within so many half-light radii of one that is far brighter may be the shape of that one's PSF."""
 _LIKELY = 0.95
 """From this probability on a note says that a source is no point."""
+_MAYBE = 0.1
+"""Below this probability of an extended source, its extent is not told."""
 _DETECTABLE = 0.9
 _GAP = 0.7
 """A source beside a gap, or at the edge: less than this part of its light fell on exposed pixels."""
@@ -55,21 +59,33 @@ def make_table(detection: "Detection") -> "QTable":
     columns[rate] = sources.flux, flux_unit, "phot.count", "flux over the whole PSF, at the largest likelihood"
     columns[f"{rate}_ERR"] = sources.flux * errors[:, 0], flux_unit, "stat.error;phot.count", "its standard error"
     least = flux_detectable(sources, found.fitted.mean, detection.threshold, _DETECTABLE)
-    words = "flux that would be detected there with a probability of 90 %, were this source not there"
+    words = "flux that this search detects here in 90 % of all cases, were this source not there"
     columns[f"{rate}_DETECTABLE"] = np.where(np.isfinite(least), least, np.nan), flux_unit, "phot.count", words
-    columns["CTS"] = sources.seen_counts(), units.ct, "phot.count", "counts of the source on exposed pixels"
-    columns["DET_LIKE"] = found.ratios, None, "stat.likelihood", "ln likelihood ratio of this source, all else fitted"
+    words = "counts of the source on exposed pixels within 12 pixels"
+    columns["CTS"] = sources.seen_counts(), units.ct, "phot.count", words
+    columns["LN_RATIO"] = found.ratios, None, "stat.likelihood", "ln likelihood ratio of this source, all else fitted"
     false = detection.false_alarms.expected(found.ratios)
-    columns["N_FALSE"] = false, None, "stat.probability", "false sources expected in the field with so large a DET_LIKE"
+    columns["N_FALSE"] = false, None, "stat.probability", "false sources expected in the field with so large a LN_RATIO"
     width = [sources.width(number) for number in range(len(sources))]
     columns["PSF_WIDTH"] = np.array(width), units.pix, "instr.det.psf", "width of the PSF; fitted for bright sources"
     columns |= _shapes(detection)
     columns["NOTE"] = np.array(_notes(detection), "U200"), None, "meta.note", "what to doubt"
     table = tabulated(columns)
-    table.meta["LTHRESH"] = float(detection.threshold)
-    table.meta["NFALSE"] = detection.expected_false
-    table.meta["NMOCKS"] = detection.false_alarms.mocks
+    table.meta |= told_of(detection) | {"NMOCKS": detection.false_alarms.mocks}
     return table
+
+
+def told_of(detection: "Detection") -> dict[str, Any]:
+    """Return what the header of a table says of a detection."""
+    observation = detection.observation
+    return {
+        "OBJECT": observation.name,
+        "CREATOR": creator(),
+        "PSF": describe_psf(detection.psf.at(*observation.centre)),
+        "SEED": detection.seed,
+        "LTHRESH": float(detection.threshold),
+        "NFALSE": detection.expected_false,
+    }
 
 
 def extended_table(detection: "Detection") -> "QTable":
@@ -105,30 +121,32 @@ def extended_table(detection: "Detection") -> "QTable":
     columns["RATIO"] = ratio, None, "arith.ratio", "of the shorter axis to the longer one"
     angle = np.rad2deg([shape.angle for shape, _ in known])
     columns["ANGLE"] = angle, units.deg, "pos.posAng", "of the longer axis, from the columns towards the rows"
-    return tabulated(columns)
+    table = tabulated(columns)
+    table.meta |= told_of(detection)
+    return table
 
 
 def _kinds(shape: Odds) -> list[tuple[str, float]]:
     """Words and probabilities of what is no point."""
     words = (("extended", shape.extended), ("two points", shape.double))
-    return [(f"{name} {share:.0%}", share) for name, share in words]
+    return [(f"{name} {min(share, 0.999):.1%}", share) for name, share in words]
 
 
 def _shapes(detection: "Detection") -> dict[str, tuple[Any, Any, str, str]]:
     """The columns of the odds, where they were computed."""
     from astropy import units
 
-    if not detection.odds:
+    if not detection.odds and len(detection):
         return {}
     nothing = Odds(*(np.nan,) * 5, (np.nan,) * 3, np.nan, False)
     every = [nothing if one is None else one for one in detection.odds]
-    core = np.array([one.core for one in every]).reshape(-1, 3)
+    core = np.array([one.core if one.extended > _MAYBE else nothing.core for one in every]).reshape(-1, 3)
     words = {
         "P_POINT": (
             [one.point for one in every],
             None,
             "stat.probability",
-            "of a point, all three kinds equally frequent",
+            "of a point, as if all three kinds were equally frequent beforehand",
         ),
         "P_EXT": ([one.extended for one in every], None, "stat.probability", "of an extended source, likewise"),
         "P_DOUBLE": (
@@ -139,7 +157,7 @@ def _shapes(detection: "Detection") -> dict[str, tuple[Any, Any, str, str]]:
         ),
         "LN_B_EXT": ([one.ln_bayes_extended for one in every], None, "stat.likelihood", "ln Bayes factor: extended"),
         "LN_B_DOUBLE": ([one.ln_bayes_double for one in every], None, "stat.likelihood", "ln Bayes factor: two points"),
-        "EXT": (core[:, 0], units.pix, "phys.angSize", "core radius of a beta model, if it is extended"),
+        "EXT": (core[:, 0], units.pix, "phys.angSize", "core radius of a beta model; none where P_EXT < 0.1"),
         "EXT_LO": (core[:, 1], units.pix, "phys.angSize;stat.min", "lower end of its 68 % interval"),
         "EXT_HI": (core[:, 2], units.pix, "phys.angSize;stat.max", "upper end of its 68 % interval"),
         "EXT_LIKE": ([one.ext_like for one in every], None, "stat.likelihood", "ln likelihood of extended over point"),

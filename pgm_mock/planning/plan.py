@@ -65,7 +65,10 @@ class Plan:
         )
         said += f"flux to ±{100 * first.flux_width:.0f} %, position to {first.position_width:.2g}″ a coordinate"
         if first.mocks:
-            bias = f"; those detected come out at {first.bias:.2f} of the true flux" if np.isfinite(first.bias) else ""
+            bias = ""
+            if np.isfinite(first.bias):
+                error = f" ± {first.bias_error:.2f}" if np.isfinite(first.bias_error) else ""
+                bias = f"; those detected come out at {first.bias:.2f}{error} of the true flux"
             said += f" ({first.mocks} mocks, {first.detected:.0%} of them detected{bias})".replace("%", " %")
         if rows[-1] is not first:
             last = rows[-1]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..results import provenance
+from ..results import creator
 from ..tablefiles import write_table
 from .forecast import RADIUS_68
 
@@ -60,8 +60,7 @@ def plan_table(plan: "Plan") -> "QTable":
         column = np.array(values)
         table[name] = column * Unit(unit) if unit else column
         table[name].info.description = words
-    creator = f"pgm-mock {provenance()['version_pgm_mock']}"
-    table.meta |= {"CREATOR": creator, "THRESH": plan.threshold, "SEED": plan.seed}  # as FITS allows names
+    table.meta |= {"CREATOR": creator(), "THRESH": plan.threshold, "SEED": plan.seed}  # as FITS allows names
     return table
 
 
