@@ -219,3 +219,4 @@ def test_a_cut_off_normal_knows_its_distribution_function():
     values = np.array([266.0, 267.0, 268.5, 270.0, 272.9, 273.0, 280.0])
     expected = stats.truncnorm(-1.5, 1.5, 270.0, 2.0).cdf(values)
     np.testing.assert_allclose(prior.cdf(values), expected, atol=1e-12)
+    np.testing.assert_allclose(prior.probability_below(values), expected, atol=1e-12)

@@ -81,8 +81,10 @@ def leans(prior: object, draws: np.ndarray) -> np.ndarray:
     low, high = np.asarray(prior.low, float), np.asarray(prior.high, float)
     edge = _AT_EDGE * 0.5 * (high - low)
     below, above = np.mean(draws < low + edge, axis=0), np.mean(draws > high - edge, axis=0)
+    # Each operation of JAX outside a program takes as long as a hundred of SciPy's, and stops the other threads.
+    share = getattr(prior, "probability_below", prior.cdf)
     try:
-        prior_below, prior_above = np.asarray(prior.cdf(low + edge)), 1.0 - np.asarray(prior.cdf(high - edge))
+        prior_below, prior_above = np.asarray(share(low + edge)), 1.0 - np.asarray(share(high - edge))
     except NotImplementedError:  # of the oldest NumPyro's truncated distributions
         drawn = np.asarray(prior.sample(jax.random.key(0), (_PRIOR_DRAWS,)))
         prior_below, prior_above = np.mean(drawn < low + edge, axis=0), np.mean(drawn > high - edge, axis=0)
