@@ -13,11 +13,12 @@ the flux F, n_i is Poisson about m_i + F t_i P_i, and the cumulants of that sum,
 The maximum over F touches this sum at F', which is chosen so that they touch at the threshold c: F' is the flux F50
 that is detected in half of all images. It solves, with F' = F,
 
-    A - k3 / (6 V) + gain = c,
+    A - k3 / (6 V) = c,
 
-where A - k3 / (6 V) is the sum's median and `gain` what the position's freedom adds. Every other flux has F' = F50; the
-probability that it is detected is that of a law with the same three cumulants, a multiple of a Poisson number of mean
-m = V³ / k3² shifted, whose tail is an incomplete gamma function of z = (c - gain - A) / sqrt(V):
+where A - k3 / (6 V) is the median. What the position's freedom adds is a random number, too, half a chi-square with
+two degrees of freedom: `gain` in the mean, its square and twice its cube are added to A, V and k3. Every other flux has
+F' = F50; the probability that it is detected is that of a law with the same three cumulants, a multiple of a Poisson
+number of mean m = V³ / k3² shifted, whose tail is an incomplete gamma function of z = (c - A) / sqrt(V):
 
     p = gammainc(m + z sqrt(m) + 1/2, m).
 
@@ -78,8 +79,8 @@ class DetectionLaw(NamedTuple):
     Attributes:
         half: the flux that is detected in half of all images, shape (places,) [count / exposure unit]; any where no
             light is seen.
-        sums: the cumulants with F' held there.
-        target: the threshold less what the free position gains, shape (places,) [ln L].
+        sums: the cumulants with F' held there, and what the free position gains.
+        target: the threshold, shape (places,) [ln L].
     """
 
     half: np.ndarray
@@ -95,7 +96,7 @@ class DetectionLaw(NamedTuple):
             threshold: shape (places,).
             gain: as for `flux_detected`.
         """
-        return cls(*_half_detected(mean, light, threshold - gain), threshold - gain)
+        return cls(*_half_detected(mean, light, threshold, gain), threshold)
 
     @classmethod
     def joined(cls, laws: "list[DetectionLaw]") -> Self:
@@ -190,7 +191,7 @@ def _with_probability(half: np.ndarray, sums: _Sums, target: np.ndarray, probabi
     return np.where(by_chance, 0.0, np.exp(0.5 * (low + high)))
 
 
-def _half_detected(mean: np.ndarray, light: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, _Sums]:
+def _half_detected(mean: np.ndarray, light: np.ndarray, target: np.ndarray, gain: float) -> tuple[np.ndarray, _Sums]:
     """Solve A - k3 / (6 V) = target with F' = F, by Newton's steps in ln F, in which A is convex.
 
     Returns:
@@ -199,9 +200,11 @@ def _half_detected(mean: np.ndarray, light: np.ndarray, target: np.ndarray) -> t
     ratio = light / np.where(light > 0, mean, 1.0)
     curvature = np.sum(light * ratio, axis=-1)
     seen = curvature > 0
-    flux = np.sqrt(2.0 * target / np.where(seen, curvature, 1.0))  # where the background is high; elsewhere too little
+    flux = np.sqrt(
+        2.0 * (target - gain) / np.where(seen, curvature, 1.0)
+    )  # where the background is high; elsewhere too little
     for _ in range(_MOST_STEPS):
-        sums = _sums(mean, light, ratio, flux)
+        sums = _sums(mean, light, ratio, flux, gain)
         first, variance, third = sums.at(flux)
         slope = np.where(seen, flux * sums.mean[1], 1.0)
         excess = first - third / np.where(seen, 6.0 * variance, 1.0) - target
@@ -212,15 +215,17 @@ def _half_detected(mean: np.ndarray, light: np.ndarray, target: np.ndarray) -> t
     return flux, sums
 
 
-def _sums(mean: np.ndarray, light: np.ndarray, ratio: np.ndarray, held: np.ndarray) -> _Sums:
-    """Sum over the pixels, with F' held at `held`, shape (places,)."""
+def _sums(mean: np.ndarray, light: np.ndarray, ratio: np.ndarray, held: np.ndarray, gain: Any) -> _Sums:
+    """Sum over the pixels, with F' held at `held`, shape (places,), and add the cumulants of what a place gains."""
     log_ratio = np.log1p(held[:, None] * ratio)
     zero, one, found = mean, light, []
     for _ in range(3):
         zero, one = zero * log_ratio, one * log_ratio
         found.append((np.sum(zero, axis=-1), np.sum(one, axis=-1)))
     found[0] = (found[0][0] - held * np.sum(light, axis=-1), found[0][1])
-    return _Sums(*found)
+    gain = np.where(found[1][1] > 0, gain, 0.0)  # nothing where no light is seen
+    of_place = (gain, gain**2, 2.0 * gain**3)
+    return _Sums(*((zero + more, one) for (zero, one), more in zip(found, of_place, strict=True)))
 
 
 Block = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
