@@ -10,7 +10,7 @@ through the whole of `detect` at one false source a field. False sources, and co
 fields with a few sources; beside gaps, and in the wing of the cluster, in fields that are full of them there as well.
 For comparison two older statistics are computed on the same images with the same background: the Poisson probability of
 a box of 5 x 5 pixels, as eboxdetect has it, and the largest of Mexican hats of four scales, both at the threshold that
-lets one false source a field through.
+lets one false source a field through. Predicted is what the law of detection says of what lies behind as it was drawn.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from scipy import ndimage, stats
 
 from pgm_mock import Observation, detect
 from pgm_mock.demo import demo_observation
+from pgm_mock.detection.fieldpsf import FieldPSF
 from pgm_mock.detection.laws import law_at
 from pgm_mock.psf import KingPSF
 
@@ -81,6 +82,7 @@ class Field:
         if kind in ("cluster", "wing"):
             beta = CLUSTER_PEAK * (1 + (self.from_cluster / CLUSTER_CORE) ** 2) ** (0.5 - 3 * CLUSTER_BETA)
             self.mean = self.mean + self.exposure * beta
+        self.behind = self.mean.copy()
         self.sources: list[tuple[float, float, float]] = []
         if kind in ("sources", "cluster"):
             self._place(COUNTS, 5, seen & (self.from_cluster > NEAR + 5), 24.0)
@@ -148,6 +150,16 @@ def maxima(image: np.ndarray, number: int) -> list[float]:
     return [round(float(value), 3) for value in np.sort(tops)[::-1][:number]]
 
 
+def chances(field: Field, psf: FieldPSF, threshold: float) -> np.ndarray:
+    """How probable the law of detection calls each source of a field, with what lies behind as it was drawn."""
+    if not field.sources:
+        return np.zeros(0)
+    x, y, counts = np.array(field.sources).T
+    columns, rows = np.rint(x).astype(int) - 1, np.rint(y).astype(int) - 1
+    law = law_at(field.exposure, psf, field.behind, threshold, rows, columns)
+    return law.probability(counts / field.exposure[rows, columns])
+
+
 def one_field(kind: str, seed: int) -> dict:
     """Detect in one field, and say what became of each source."""
     field = Field(kind, seed)
@@ -160,11 +172,8 @@ def one_field(kind: str, seed: int) -> dict:
     apart = np.hypot(sources.x[:, None] - true[:, 0], sources.y[:, None] - true[:, 1])
     older = older_statistics(field.counts, found.found.fitted.mean, found.observation.exposure > 0)
     rows = []
-    behind = found.found.fitted.mean
     places = np.rint(true[:, :2]).astype(int) - 1
-    law = law_at(field.exposure, found.psf, behind, found.threshold, places[:, 1], places[:, 0]) if len(true) else None
-    flux = true[:, 2] / field.exposure[places[:, 1], places[:, 0]]
-    chance = law.probability(flux) if law is not None else np.zeros(0)
+    chance = chances(field, found.psf, found.threshold)
     beside = thin(field.exposure)
     for number, (x, y, counts) in enumerate(true):
         near = np.flatnonzero(apart[:, number] < SAME)
