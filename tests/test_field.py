@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from pgm_mock.field import chains as chains_module
 from pgm_mock.field import write_field
 from pgm_mock.field.check import _bins
 from pgm_mock.field.density import constrained, unconstrained
+from pgm_mock.field.fit import _check_population
 from pgm_mock.field.lattice import Lattice
 from pgm_mock.field.posterior import _exact, _fast
 from pgm_mock.field.powerlaw import flux_prior
@@ -488,6 +490,14 @@ def test_a_selected_power_law():
         total = integrate.quad(seen, np.log(2e-4), np.log(10.0), limit=400, epsabs=1e-8)[0]
         np.testing.assert_allclose(total, 1.0, rtol=0.02)
         np.testing.assert_allclose(prior.icdf(0.5), stats.pareto(slope, scale=2e-4).ppf(0.5), rtol=1e-6)
+
+
+def test_a_list_that_is_not_what_was_detected_is_warned_of():
+    detected = SimpleNamespace(detection=range(24))
+    with pytest.warns(pgm_mock.DataWarning, match="expected the 24 sources that were detected, found a list of 26"):
+        _check_population(detected, 26)
+    _check_population(detected, 24)
+    _check_population(Seen(), 26)
 
 
 @pytest.mark.slow

@@ -69,6 +69,20 @@ def made(files, tmp_path_factory):
     return out
 
 
+def test_what_several_images_do_not_take_is_refused_before_they_are_measured(files, made, tmp_path, capsys):
+    options = ["--regions", str(files / "sources.txt"), "--out", str(tmp_path / "out"), "--n", "100"]
+    for more, said in (
+        (["--psf", "field"], "--psf field: expected one image, found several"),
+        (["--component", "extended"], "several images: expected neither further components nor a PSF sampling"),
+    ):
+        assert main(["catalog", *words(files), *options, *more]) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "out" / "catalog.ecsv").exists()
+    again = ["--psf", "gaussian", "--out", str(made), "--chunk", "1", "--n", "100", "--uniform", "--neighbours", "mask"]
+    assert main(["catalog", *words(files), "--regions", str(files / "sources.txt"), *again]) == 0
+    assert "kept 3 of 3 sources" in capsys.readouterr().err, "they say what is done anyway"
+
+
 def test_each_image_has_its_rate_each_camera_its_hardness(made):
     table = QTable.read(made / "catalog.ecsv")
     assert list(table["N_IMAGES"]) == [3, 3, 2]

@@ -87,7 +87,10 @@ def columns_of_images(images: Images) -> list[Column]:
     flux, found = "phot.flux;em.X-ray", []
     several = {label: f"all cameras in {_in_words(label)}" for label in _several(images)}
     for label, called in ({image.name: image.name for image in images} | several).items():
-        found += with_errors(f"FLUX_{label}", "flux", f"posterior median: FLUX in {called}", flux)
+        said = f"posterior median: FLUX in {called}"
+        if label in several:
+            said += "; each camera's is >= 0, so that without a signal their sum is not 0: see its limit"
+        found += with_errors(f"FLUX_{label}", "flux", said, flux)
         limit = f"95 % upper limit of a source at the position asked for in {called}"
         limit += ", of those that see it" if label in several else ", flat prior on FLUX >= 0"
         found.append(Column(f"FLUX_UL95_{label}", "flux", limit, f"{flux};stat.max"))

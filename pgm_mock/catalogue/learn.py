@@ -42,6 +42,8 @@ def learnt_psf(
     own = written(crc32(*images, json.dumps([[*map(str, region), seed] for region in regions])))
     path = output_folder(folder) / _KEPT
     if (kept := _read(path, own)) is not None:
+        if say is not None:
+            say(f"the PSF learnt by an earlier run: {kept}")
         return kept
     from ..field import fit_field
 
@@ -49,6 +51,9 @@ def learnt_psf(
     if not found.chains.r_hat < _USABLE:
         raise InputError(f"psf {LEARN!r}: expected chains that converge, found {found.line()}")
     words = found.learnt().describe()
+    if say is not None:
+        say(found.line())
+        say(f"the PSF learnt: {words}")
     with replacing(path) as temporary:
         temporary.write_text(json.dumps({"input": own, "psf": words}), encoding="utf-8")
     return words

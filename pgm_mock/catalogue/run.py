@@ -91,8 +91,9 @@ def catalog(
         psf_sampling: of a PSF image: its pixels for each pixel of the counts image, where its header does not say.
         components: that each model has beside the source, the sky and the neighbours, such as `Beta()`, with their
             default priors; their parameters are columns.
-        neighbours: other sources in a stamp: "fit" them jointly, "mask" their circles, or "ignore" them.
-        gradient: whether the background may have a gradient.
+        neighbours: other sources in a stamp: "fit" them jointly, "mask" their circles, or "ignore" them; several
+            images mask them where it is "fit".
+        gradient: whether the background may have a gradient; that of several images has none.
         position: "free", or "fixed" at the regions' (forced photometry).
         half_size: stamps have 2 half_size + 1 pixels.
         offset: of fields with several images, which are fitted together: standard deviation of each image's astrometric
@@ -117,6 +118,8 @@ def catalog(
     if psf == LEARN:
         psf = learnt_psf(fields, Path(out), psf_sampling, checked_seed(seed), progress, say)
     settings = Settings(psf, neighbours, gradient, position, half_size, psf_sampling, tuple(components), offset)
+    if len(fields) and fields[0].images is not None:
+        settings = settings.of_images()
     plan = make_plan(method, num_draws, 400.0, seed, num_chains=1, num_warmup=1000, num_samples=num_samples)
     work = _Work(method, num_draws, num_samples, num_replicates, significance, plan.seed)
     if workers < 0:

@@ -70,6 +70,17 @@ class Settings:
         """The parameters of those components, by name."""
         return {name: one for component in self.components for name, one in component.sites.items()}
 
+    def of_images(self) -> "Settings":
+        """Return what several images of one sky take: other sources masked, and no gradient.
+
+        Raises:
+            InputError: further components, or a PSF's sampling, which they do not take.
+        """
+        if self.components or self.psf_sampling is not None:
+            raise InputError("several images: expected neither further components nor a PSF sampling, found one")
+        masked = "mask" if self.neighbours == "fit" else self.neighbours
+        return replace(self, neighbours=masked, gradient=False)
+
     def told(self) -> dict[str, Any]:
         """The settings as numbers and words."""
         return vars(self) | {"components": Scene(self.components).describe()}

@@ -69,8 +69,7 @@ class Together(NamedTuple):
         images = field.images
         if images is None:
             raise InputError("field: expected several images, found one")
-        if settings.components or settings.psf_sampling is not None:
-            raise InputError("several images: expected neither further components nor a PSF sampling, found one")
+        settings = settings.of_images()
         if not np.isfinite([region.x, region.y]).all():
             raise InputError(f"{name}: expected a place on the image's sky, found none")
         wcs = images[0].observation.wcs.celestial

@@ -37,6 +37,10 @@ class Sensitivity:
     columns: np.ndarray
     law: DetectionLaw
 
+    def __repr__(self) -> str:
+        """What would be detected, in a line."""
+        return f"Sensitivity({self.line()!r})"
+
     @cached_property
     def flux50(self) -> np.ndarray:
         """Map of the flux that is detected with a probability of a half, shape (ny, nx) [flux unit]; NaN off it."""

@@ -78,8 +78,8 @@ def fit_field(
             shape did not describe it.
         changes: by parameter, what stands in place of its default prior: a distribution or a fixed value.
         population: the probability of a detection, such as `sensitivity(found)`, where the sources are all that was
-            detected: the slope of their number counts is then a parameter, `numbers_slope`, and the fluxes' prior its
-            power law, corrected for what is not seen (Loredo 2004).
+            detected and no others, `found.regions`: the slope of their number counts is then a parameter,
+            `numbers_slope`, and the fluxes' prior its power law, corrected for what is not seen (Loredo 2004).
         num_chains: at least 2, or nobody can tell whether they converged.
         num_warmup, num_samples: sweeps of each chain, rounded up to fifties.
         seed: a whole number; None is another one each time.
@@ -95,6 +95,7 @@ def fit_field(
     if not observation.counts.any():
         raise InputError("counts: expected some, found none")
     kept = _in_field(observation, regions)
+    _check_population(population, len(kept))
     _check_places(observation, kept, clusters)
     make_room()
     field_psf = FieldPSF.of(observation, psf, psf_sampling)
@@ -230,6 +231,14 @@ def _warn_of_points(regions: Sequence[Region], clusters: Sequence[tuple[float, f
             if np.hypot(one.x - x, one.y - y) <= max(_CORE, one.radius if one.radius > _WIDE else 0.0):
                 said = f"source {one.name} lies in the core of the extended source at x={x:.0f} y={y:.0f}"
                 warnings.warn(f"regions: {said}: both are fitted, and one of them may be no source", DataWarning, 3)
+
+
+def _check_population(population: Selection | None, number: int) -> None:
+    """Warn where the list is not what the selection is of: its law would be that of other sources."""
+    detection = getattr(population, "detection", None)
+    if detection is not None and len(detection) != number:
+        said = f"expected the {len(detection)} sources that were detected, found a list of {number}"
+        warnings.warn(f"population: {said}: give detect(...).regions", DataWarning, 3)
 
 
 def _check(betas: int | None, **numbers: int) -> None:
