@@ -200,9 +200,8 @@ def _half_detected(mean: np.ndarray, light: np.ndarray, target: np.ndarray, gain
     ratio = light / np.where(light > 0, mean, 1.0)
     curvature = np.sum(light * ratio, axis=-1)
     seen = curvature > 0
-    flux = np.sqrt(
-        2.0 * (target - gain) / np.where(seen, curvature, 1.0)
-    )  # where the background is high; elsewhere too little
+    # Right where the background is high; elsewhere too little.
+    flux = np.sqrt(2.0 * (target - gain) / np.where(seen, curvature, 1.0))
     for _ in range(_MOST_STEPS):
         sums = _sums(mean, light, ratio, flux, gain)
         first, variance, third = sums.at(flux)

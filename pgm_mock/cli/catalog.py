@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..images import split_images
 from ..regions import read_regions
 from .common import (
     offset_of,
@@ -78,6 +79,7 @@ def run(options: Namespace) -> int:
 def _fields(options: Namespace) -> "Sequence[Field]":
     """Return what is to be measured: a survey's fields, or the one of the command line."""
     from ..catalogue import Field, read_fields
+    from ..catalogue.learn import LEARN
 
     if options.exposure is None:
         if options.regions is not None:
@@ -91,6 +93,8 @@ def _fields(options: Namespace) -> "Sequence[Field]":
         return read_fields(options.image, options.exposure_unit, options.min_exposure)
     if options.regions is None:
         raise InputError("expected --regions FILE with the sources, found none")
+    if options.psf == LEARN and len(split_images(options.image)) > 1:
+        raise InputError(f"--psf {LEARN}: expected one image, found several")
     images = read_images(options)
     if images is not None:
         return [Field.of_images(images, read_regions(options.regions, images[0].observation))]

@@ -46,8 +46,6 @@ def read_images(options: Namespace) -> Images | None:
         if options.offset is not None:
             raise InputError("--offset: expected several images, with commas between them; found one")
         return None
-    if options.psf == "field":
-        raise InputError("--psf field: expected one image, found several")
     behind = [] if options.background_map is None else split_images(options.background_map)
     how = {"exposure_unit": options.exposure_unit, "min_exposure": options.min_exposure}
     found = Images.read(images, exposures, behind, **how)

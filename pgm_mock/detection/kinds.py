@@ -82,7 +82,8 @@ def sampled(kind: str, key: Any, stamp: Stamp, psf: PSF, width: Any, points: Mix
     def log_target(v: Any) -> Any:
         return log_likelihood(v) + _log_prior(kind, v)
 
-    starts = _best_of(_candidates(kind, stamp, points), log_target)
+    candidates = _candidates(kind, stamp, points)
+    starts = _best_of(candidates, candidates[:, 4:6] if kind == "double" else candidates[:, :2], log_target)
     found = draw_rounds(key, starts, log_target, _defence(kind, starts.shape[1], points), ROUNDS, _MODES)
     log_prior = jax.vmap(partial(_log_prior, kind))
     return found, found.rounds.target - log_prior(found.rounds.draws)
@@ -110,10 +111,9 @@ def _product(*axes: Any) -> Any:
     return jnp.stack([each.ravel() for each in jnp.meshgrid(*axes, indexing="ij")], axis=1)
 
 
-def _best_of(candidates: Any, log_target: Callable[[Any], Any]) -> Any:
-    """The best of the candidates whose last two coordinates of place are apart, as many as there are starts."""
+def _best_of(candidates: Any, places: Any, log_target: Callable[[Any], Any]) -> Any:
+    """The best of the candidates whose places, shape (n, 2), are apart, as many as there are starts."""
     heights = jax.lax.map(log_target, candidates, batch_size=100)
-    places = candidates[:, 4:6] if candidates.shape[1] == 7 else candidates[:, :2]
 
     def keep(left: Any, _: None) -> tuple[Any, Any]:
         best = jnp.argmax(left)
