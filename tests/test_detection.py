@@ -372,7 +372,7 @@ def test_the_evidence_of_a_point_is_its_integral():
     import jax
 
     found, _ = kinds.sampled("point", jax.random.key(0), stamp, psf, 1.5)
-    _, info = certified(jax.device_get(found), np.ones(4), kinds.ROUNDS[0], 100.0)
+    _, info = certified(jax.device_get(found), np.ones(4), kinds.ROUNDS["point"][0], 100.0)
     places = np.linspace(-1.2, 1.2, 25)
     ln_flux = np.linspace(np.log(30.0), np.log(110.0), 41)
     ln_behind = np.linspace(-0.175, 0.175, 15)

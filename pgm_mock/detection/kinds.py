@@ -35,8 +35,9 @@ _BETA_SLOPE = 1.5
 """Of the surface brightness of a beta model with beta = 2/3: (1 + r² / core²)^-1.5."""
 _NODES = 24
 _WIDEST = 60.0
-ROUNDS = (4, 800)
-_STARTS, _MODES = 6, 4
+ROUNDS = {"point": (3, 400), "extended": (3, 500), "double": (4, 800)}
+"""How many rounds of how many draws each kind takes for an evidence good to a few per cent."""
+_STARTS, _MODES = 4, 4
 _APART = 0.5
 """Starts are so far apart at least, in units of the prior's standard deviation."""
 _WIDER = 1.5
@@ -84,7 +85,7 @@ def sampled(kind: str, key: Any, stamp: Stamp, psf: PSF, width: Any, points: Mix
 
     candidates = _candidates(kind, stamp, points)
     starts = _best_of(candidates, candidates[:, 4:6] if kind == "double" else candidates[:, :2], log_target)
-    found = draw_rounds(key, starts, log_target, _defence(kind, starts.shape[1], points), ROUNDS, _MODES)
+    found = draw_rounds(key, starts, log_target, _defence(kind, starts.shape[1], points), ROUNDS[kind], _MODES)
     log_prior = jax.vmap(partial(_log_prior, kind))
     return found, found.rounds.target - log_prior(found.rounds.draws)
 

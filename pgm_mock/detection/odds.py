@@ -53,7 +53,7 @@ def odds_of(stamp: Stamp, psf: PSF, width: float, seed: int = 0) -> Odds:
     for number, kind in enumerate(KINDS):
         key = jax.random.fold_in(jax.random.key(seed), number)
         found, likelihoods = jax.device_get(sampled(kind, key, stamp, psf, width, points))
-        draws, info = certified(found, np.ones(found.first.locations.shape[1]), ROUNDS[0], 100.0)
+        draws, info = certified(found, np.ones(found.first.locations.shape[1]), ROUNDS[kind][0], 100.0)
         evidence[kind], best[kind] = info.log_evidence, float(np.nanmax(likelihoods))
         sound = sound and info.khat < 0.7
         if kind == "point":
