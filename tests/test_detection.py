@@ -371,7 +371,7 @@ def test_the_evidence_of_a_point_is_its_integral():
     stamp = Stamp(counts, behind, np.full((33, 33), 1e4), ramp[None, :], ramp[:, None], 1e4)
     import jax
 
-    found, _ = kinds.sampled("point", jax.random.key(0), stamp, psf, 1.5)
+    found, _ = kinds.sampled(jax.random.key(0), stamp, psf, 1.5, kind="point")
     _, info = certified(jax.device_get(found), np.ones(4), kinds.ROUNDS["point"][0], 100.0)
     places = np.linspace(-1.2, 1.2, 25)
     ln_flux = np.linspace(np.log(30.0), np.log(110.0), 41)

@@ -63,14 +63,14 @@ class Stamp(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="kind")
-def sampled(kind: str, key: Any, stamp: Stamp, psf: PSF, width: Any, points: Mixture | None = None) -> Any:
+def sampled(key: Any, stamp: Stamp, psf: PSF, width: Any, points: Mixture | None = None, *, kind: str) -> Any:
     """Draw from one model, and return the rounds and ln likelihood of each draw.
 
     Args:
-        kind: of the model.
         key: of JAX.
         stamp, psf, width: as for `odds_of`.
         points: the modes of a point, which the other two start from.
+        kind: of the model.
     """
 
     def log_likelihood(v: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from ..inference.program import call
 from ..psf import PSF
 from ..sampler import Draws, certified
 from ..sampler.weights import weighted_quantile
@@ -52,7 +53,7 @@ def odds_of(stamp: Stamp, psf: PSF, width: float, seed: int = 0) -> Odds:
     core = (np.nan, np.nan, np.nan)
     for number, kind in enumerate(KINDS):
         key = jax.random.fold_in(jax.random.key(seed), number)
-        found, likelihoods = jax.device_get(sampled(kind, key, stamp, psf, width, points))
+        found, likelihoods = jax.device_get(call(sampled, key, stamp, psf, width, points, kind=kind))
         draws, info = certified(found, np.ones(found.first.locations.shape[1]), ROUNDS[kind][0], 100.0)
         evidence[kind], best[kind] = info.log_evidence, float(np.nanmax(likelihoods))
         sound = sound and info.khat < 0.7
