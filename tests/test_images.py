@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpyro.infer.util import log_density
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 import pgm_mock
 from pgm_mock import GaussianPSF, Images, ImagesPriors, InputError, KingPSF, Observation, hardness_ratio
@@ -246,6 +246,30 @@ class TestLimits:
         assert sum_limit(each[:1]) == each[0].limit()
         # S exp(-S A), from the convolution, times S^(-1/2): the law of a Gamma variable of shape 3/2.
         assert sum_limit(each) == pytest.approx(stats.gamma(1.5).ppf(0.95) / 1000.0, rel=0.01)
+
+    def test_each_image_says_how_much_it_gains(self):
+        """Oracle: the likelihood of the best flux over that of none, their backgrounds integrated over on a grid."""
+        bright, empty = image(4, 60.0), image(5, 0.0)
+        stamps = stamps_of(bright, empty)
+        found = pgm_mock.fit(stamps, priors_of(stamps))
+        drawn = found["posterior"].dataset
+        places = [(drawn[axis] + drawn[f"offset_{axis}"]).median(("chain", "draw")) for axis in ("east", "north")]
+        edges, behind = np.arange(0.5, 42.0), np.geomspace(0.06, 0.2, 1500)[:, None, None]
+        for number, seen in enumerate((bright, empty)):
+            place = np.array([float(axis[number]) for axis in places])
+            x, y = images_of(stamps, priors_of(stamps))[number].pixels(place)
+            light = np.outer(*(np.diff(special.ndtr((edges - at) / WIDTH)) for at in (y, x)))
+            n = seen.counts
+
+            def log_likelihood(log_counts, light=light, n=n):
+                mean = np.exp(log_counts) * light + behind
+                each = (special.xlogy(n, mean) - mean).sum(axis=(1, 2))
+                return special.logsumexp(each - 0.5 * ((np.log(behind[:, 0, 0]) - np.log(0.1)) / 1.5) ** 2)
+
+            best = optimize.minimize_scalar(lambda u: -log_likelihood(u), bounds=(-3.0, 6.0), method="bounded").fun
+            ratio = max(-best - log_likelihood(-np.inf), 0.0)
+            assert found.attrs[f"ln_ratio_{'ab'[number]}"] == pytest.approx(ratio, abs=0.02)
+        assert found.attrs["ln_ratio_a"] > 30.0
 
     def test_of_a_bright_source_is_that_of_its_counts(self):
         """Oracle: the normal law; shares that are known well are no needle in a haystack."""

@@ -95,6 +95,9 @@ def test_each_image_has_its_rate_each_camera_its_hardness(made):
             below, above = (table[f"RATE_{name}_{end}"][row].value for end in ("LOWERR", "UPERR"))
             assert -3.5 * below < rate - found < 3.5 * above
             assert table[f"RATE_UL95_{name}"][row].value > found
+        ratios = np.asarray(table[f"LN_RATIO_{name}"])
+        assert np.array_equal(np.argsort(-ratios[:2]), np.argsort(-np.array(rates[:2])))
+        assert (np.isfinite(ratios) == np.isfinite(table[f"RATE_{name}"].value)).all()
     total = table["RATE_500_2000"].value
     np.testing.assert_allclose(total[:2], [0.09, 0.03], rtol=0.3)
     assert np.isnan(total[2])  # not of all cameras

@@ -94,6 +94,9 @@ def columns_of_images(images: Images) -> list[Column]:
         limit = f"95 % upper limit of a source at the position asked for in {called}"
         limit += ", of those that see it" if label in several else ", flat prior on FLUX >= 0"
         found.append(Column(f"FLUX_UL95_{label}", "flux", limit, f"{flux};stat.max"))
+        if label not in several:
+            said = f"ln likelihood ratio of the best FLUX in {called} and none, at the place that all images give"
+            found.append(Column(f"LN_RATIO_{label}", "", said, "stat.likelihood;arith.ratio"))
     for name, meaning in _ratios(images).items():
         found += with_errors(name, "", f"posterior median: {meaning}", "phot.color;em.X-ray")
     for image in images:
@@ -181,7 +184,7 @@ def _place(together: Together, drawn: Mapping[str, np.ndarray]) -> dict[str, flo
 
 
 def _rates(together: Together, found: ImagesPosterior, drawn: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Say FLUX, BKG and FLUX_UL95 of each image, and FLUX and its limit of each band that several cameras have."""
+    """Say FLUX, BKG, FLUX_UL95, LN_RATIO of each image; FLUX and its limit of each band that several cameras have."""
     row: dict[str, float] = {"N_IMAGES": len(found.stamps), "RA_ASKED": found.stamps.ra, "DEC_ASKED": found.stamps.dec}
     for number, name in enumerate(found.stamps.names):
         row |= interval(f"FLUX_{name}", drawn["flux"][:, number]) | interval(
@@ -191,8 +194,10 @@ def _rates(together: Together, found: ImagesPosterior, drawn: Mapping[str, np.nd
         if set(together.bands[label]) <= set(found.stamps.names):  # a sum of some cameras is not what the column says
             row |= interval(f"FLUX_{label}", drawn["flux"][:, group].sum(axis=1))
     labels = [*found.stamps.names, *bands_of(found.stamps.images)]
-    limits = {name: found.numbers.get(f"flux_ul95_{name}") for name in labels}
-    return row | {f"FLUX_UL95_{name}": limit for name, limit in limits.items() if limit is not None}
+    for key, column in (("flux_ul95", "FLUX_UL95"), ("ln_ratio", "LN_RATIO")):
+        own = {f"{column}_{name}": found.numbers.get(f"{key}_{name}") for name in labels}
+        row |= {name: value for name, value in own.items() if value is not None}
+    return row
 
 
 def _hardness(found: ImagesPosterior, drawn: Mapping[str, np.ndarray]) -> dict[str, float]:

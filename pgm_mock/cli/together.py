@@ -74,9 +74,9 @@ def _numbers(stamps: SkyStamps, posterior: "xarray.DataTree") -> dict[str, Any]:
     fluxes = values(posterior, "posterior", "flux").reshape(-1, len(stamps))
     quantiles = np.quantile(fluxes, (0.16, 0.5, 0.84), axis=0).T
     found["fluxes"] = {name: each.tolist() for name, each in zip(stamps.names, quantiles, strict=True)}
-    limits = {key: value for key, value in attrs.items() if key.startswith("flux_ul95")}
+    of_images = {key: value for key, value in attrs.items() if key.startswith(("flux_ul95", "ln_ratio"))}
     names = ("ln_bayes_factor", "ln_bayes_variable", "khat", "ess")
-    found |= limits | {name: attrs[name] for name in names if name in attrs}
+    found |= of_images | {name: attrs[name] for name in names if name in attrs}
     return found | {"problems": attrs["problems"], "left_out": list(stamps.left_out)}
 
 

@@ -68,6 +68,8 @@ def _collapsed(
     numbers |= _limits(stamps, images, evidence)
     places = np.stack([draws[EAST], draws[NORTH]], axis=-1)[:, :, None]
     places = (places + np.stack([draws[OFFSET_EAST], draws[OFFSET_NORTH]], axis=-1)).reshape(-1, len(images), 2)
+    for image, own, place in zip(stamps.images, images, np.median(places, axis=0), strict=True):
+        numbers[f"ln_ratio_{image.name}"] = FluxLikelihood.of(own, place).log_ratio
     if groups := epochs_of(stamps):
         each = [[images[number] for number in group] for group in groups]
         some = places[:: max(1, len(places) // _EPOCH_DRAWS)][:_EPOCH_DRAWS]

@@ -23,11 +23,13 @@ class FluxLikelihood(NamedTuple):
         fluxes: from 0, shape (m,).
         log_values: largest 0, shape (m,).
         log_empty: that of no flux, as it is.
+        log_ratio: ln of that of the best flux over that of no flux.
     """
 
     fluxes: Float[np.ndarray, " m"]
     log_values: Float[np.ndarray, " m"]
     log_empty: float
+    log_ratio: float = 0.0
 
     @classmethod
     def of(cls, image: Collapsible, place: Float[np.ndarray, " 2"]) -> "FluxLikelihood":
@@ -41,7 +43,7 @@ class FluxLikelihood(NamedTuple):
             empty = float(logs[0]) if not scan else empty
             counting = np.flatnonzero(logs > logs.max() - _DEEP)
             low, high = max(counting[0] - 1, 0), min(counting[-1] + 1, len(fluxes) - 1)
-            found = cls(fluxes, logs - logs.max(), empty)
+            found = cls(fluxes, logs - logs.max(), empty, max(float(logs.max()) - empty, 0.0))
             fluxes = np.linspace(fluxes[low], fluxes[high], _NODES)
         return found
 

@@ -38,7 +38,8 @@ class ImagesPosterior:
         draws: equal-weight draws, shapes (chain, draw) of east and north [arcsec], (chain, draw, image) of offset_east,
             offset_north [arcsec], flux and background.
         statistics: of the draws under ArviZ's names, shape (chain, draw).
-        numbers: khat, ess, log_evidence, ln_bayes_factor against no source; flux_ul95 of each image and of groups.
+        numbers: khat, ess, log_evidence, ln_bayes_factor against no source; flux_ul95 of each image and of groups;
+            ln_ratio of each image, of its best flux at the fitted place against none.
         weighted: the draws with their log_weight, shape (1, n) and (1, n, image); empty for NUTS.
         settings: seed and numbers of draws.
         tried: what was done, in order.
