@@ -10,7 +10,7 @@ import numpy as np
 
 from .observation import Observation
 from .psf import PSF, choose_psf, describe_psf
-from .results import provenance
+from .results import creator
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -80,7 +80,7 @@ def _header(observation: Observation, psf: PSF | None, history: Sequence[str]) -
     by_telescope = psf is not None and _is_of_header(psf, observation)
     header = fits.Header()
     header["MOCK"] = (True, "simulated: nothing here was observed")
-    header["CREATOR"] = (f"pgm_mock {provenance()['version_pgm_mock']}", "program that simulated it")
+    header["CREATOR"] = (creator(), "program that simulated it")
     for card in given.cards:
         if _PLACE.fullmatch(card.keyword):
             header.append(card)

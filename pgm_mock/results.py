@@ -158,7 +158,7 @@ def provenance() -> dict[str, str]:
 
 def creator() -> str:
     """What wrote a file: this package and its version."""
-    return f"pgm-mock {provenance()['version_pgm_mock']}"
+    return f"pgm_mock {provenance()['version_pgm_mock']}"
 
 
 def label_parameter(variable: "xarray.DataArray", parameter: Parameter, observation: Observation) -> None:

@@ -206,7 +206,7 @@ def test_what_is_written_is_read_back(found, tmp_path):
         np.testing.assert_allclose(table["LN_RATIO"], with_sky.table["LN_RATIO"])
     sky = wcs.pixel_to_world(with_sky.table["X_IMA"].value - 1, with_sky.table["Y_IMA"].value - 1)
     np.testing.assert_allclose(table["RA"].value, sky.ra.deg)
-    assert table.meta["CREATOR"].startswith("pgm-mock ")
+    assert table.meta["CREATOR"].startswith("pgm_mock ")
     assert table.meta["SEED"] == 0
     ratio = np.where(detection.observation.exposure > 0, detection.ratio.gain, np.nan)
     for name, image_of in (("ratio", ratio), ("behind", detection.found.fitted.mean)):

@@ -304,6 +304,8 @@ def test_a_fields_tree_and_tables(found, tmp_path):
     table = QTable.read(tmp_path / "out" / "sources.ecsv")
     assert list(table["ID"]) == ["1", "2", "3"]
     assert table["RATE"].unit == "ct / s"
+    assert table.meta["CREATOR"].startswith("pgm_mock ")
+    assert "OBJECT" in table.meta
     np.testing.assert_allclose(table["CTS"][0].value, PLACES[0][2], rtol=0.4)
     shared = QTable.read(tmp_path / "out" / "parameters.ecsv")
     assert {"psf_width", "cluster_core", "cluster_ratio", "cluster_angle"} <= set(shared["NAME"])

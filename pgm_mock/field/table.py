@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..fitsimage import pixel_degrees
+from ..results import creator
 from ..tablefiles import tabulated
 from .check import FieldCheck
 from .flags import flags_of
@@ -56,7 +57,7 @@ def sources_table(posterior: FieldPosterior, check: FieldCheck | None = None) ->
     if np.isfinite(posterior.chains.r_hat):
         table.meta["R_HAT"] = posterior.chains.r_hat
     table.meta |= {"PROBLEMS": "; ".join(posterior.chains.problems), "SEED": posterior.seed}
-    table.meta |= {"PSF": posterior.learnt().describe(), "FIELD": posterior.observation.name}
+    table.meta |= {"OBJECT": observation.name, "CREATOR": creator(), "PSF": posterior.learnt().describe()}
     return table
 
 
