@@ -592,6 +592,15 @@ def test_a_search_names_its_options_and_leaves_nothing(name, arguments, said, tm
     assert not out.exists()
 
 
+@pytest.mark.parametrize(("name", "least"), [("catalog", "0 or at least 100"), ("calibrate", "at least 20")])
+def test_a_number_of_images_too_small_is_named_as_it_was_typed(name, least, files, tmp_path, capsys):
+    image, exposure, _ = files
+    place = ["--regions", str(tmp_path / "one.txt")] if name == "catalog" else POSITION
+    (tmp_path / "one.txt").write_text("30 30 5\n")
+    run(name, image, exposure, *place, "--n", "3", "--out", str(tmp_path / "out"), status=2)
+    assert f"pgm-mock {name}: --n: expected {least}, found 3" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_small_field_says_how_many_mocks_it_wants(files, capsys):
     """Oracle: the error of the number told falls as the root of the number of mocks."""

@@ -20,7 +20,9 @@ def run(options: Namespace) -> int:
     priors, line = read_priors(options, stamp, x, y)
     folder = output_folder(options.out)
     progress(line)
-    progress(f"{options.n} simulations over the exposure map of {stamp.name}; the first ones compile the model")
+    progress(
+        f"{options.num_simulations} simulations over the exposure map of {stamp.name}; the first ones compile the model"
+    )
     partial = folder / "calibration.partial.npz"
     if partial.exists():
         progress(f"going on from what an earlier run kept in {partial}")
@@ -28,7 +30,7 @@ def run(options: Namespace) -> int:
         found = calibrate(
             stamp,
             priors,
-            num_simulations=options.n,
+            num_simulations=options.num_simulations,
             method=options.method,
             seed=options.seed,
             resume=partial,

@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
             half_size=options.half_size,
             offset=offset_of(options),
             method=options.method,
-            num_replicates=options.n,
+            num_replicates=options.num_replicates,
             chunk_size=options.chunk,
             seed=options.seed,
             workers=options.workers,

@@ -42,7 +42,7 @@ def run(options: Namespace) -> int:
             except LookupError as error:
                 raise InputError(f"{path}: expected a file of `pgm-mock fit`, found one without {error}") from error
             checks[path.stem] = posterior_predictive_check(
-                stamp, posterior, priors=priors, num_replicates=options.n, seed=options.seed
+                stamp, posterior, priors=priors, num_replicates=options.num_replicates, seed=options.seed
             )
             figure = plot_check(checks[path.stem], stamp.name, posterior)
         save_figure(figure, path.with_name(f"{path.stem}_check.png"))

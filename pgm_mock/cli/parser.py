@@ -121,7 +121,9 @@ def _add_calibrate(commands: Commands) -> None:
     what = "simulate, infer, and see whether the posteriors are right (simulation-based calibration)"
     parser = command(commands, "calibrate", what, out="calibration")
     add_observation(parser, needed=False)
-    parser.add_argument("--n", type=int, default=1000, help="how many simulations (1000)")
+    parser.add_argument(
+        "--n", dest="num_simulations", metavar="N", type=int, default=1000, help="how many simulations (1000)"
+    )
     methods = ["importance", "nuts", "grid", "auto"]
     parser.add_argument("--method", default="importance", choices=methods, help="inference to check (importance)")
     add_seed(parser)
@@ -148,7 +150,14 @@ def _add_catalog(commands: Commands) -> None:
     parser.add_argument("--position", default="free", choices=["free", "fixed"], help=place)
     methods = ["auto", "importance", "nuts"]
     parser.add_argument("--method", default="auto", choices=methods, help="how the posteriors are computed (auto)")
-    parser.add_argument("--n", type=int, default=200, help="replicated images of each check; 0 for no check (200)")
+    parser.add_argument(
+        "--n",
+        dest="num_replicates",
+        metavar="N",
+        type=int,
+        default=200,
+        help="replicated images of each check; 0 for no check (200)",
+    )
     parser.add_argument("--chunk", type=int, metavar="N", help="sources that are kept at once (4; 32 of more than 256)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="so many local processes of one core each")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to send the work to")
@@ -234,6 +243,13 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 def _add_check(commands: Commands) -> None:
     parser = command(commands, "check", "does the model describe the image? for each fit of a folder")
     parser.add_argument("folder", metavar="DIR", help="what `pgm-mock fit --out DIR` wrote")
-    parser.add_argument("--n", type=int, default=400, help="replicated images for each fit (400)")
+    parser.add_argument(
+        "--n",
+        dest="num_replicates",
+        metavar="N",
+        type=int,
+        default=400,
+        help="replicated images for each fit (400)",
+    )
     add_seed(parser)
     add_cache(parser)
