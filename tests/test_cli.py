@@ -21,7 +21,7 @@ from regions import Regions
 from pgm_mock import Field, InputError, Observation, download, read_regions
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.cli import main
-from pgm_mock.cli.arguments import joined
+from pgm_mock.cli.arguments import joined, with_option_names
 from pgm_mock.cli.parser import make_parser
 from pgm_mock.cli.place import position
 from pgm_mock.summary import FitSummary, ParameterSummary
@@ -590,6 +590,48 @@ def test_a_search_names_its_options_and_leaves_nothing(name, arguments, said, tm
     assert main([name, "image.fits", "exposure.fits", *arguments, "--out", str(out)]) == 2
     assert capsys.readouterr().err.strip() == f"pgm-mock {name}: {said}"
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([*POSITION, "--background", "1e-4"], "--background: expected --catalog beside it, found none"),
+        ([*POSITION, "--extended", "1,2,3,4,1"], "--extended: expected --catalog beside it, found none"),
+        (["--catalog", "nowhere.ecsv", "--set", "flux=1"], "--set: expected no --catalog beside it, found one"),
+        (["--catalog", "nowhere.ecsv", "--x", "3"], "--x: expected no --catalog beside it, found one"),
+        (["--catalog", "nowhere.ecsv"], "nowhere.ecsv: expected a table, found no such file"),
+    ],
+)
+def test_a_mock_refuses_what_it_would_not_use(words, said, files, tmp_path, capsys):
+    image, exposure, _ = files
+    run("mock", image, exposure, *words, "--out", str(tmp_path / "mocks.fits"), status=2)
+    assert capsys.readouterr().err.splitlines()[-1] == f"pgm-mock mock: {said}"
+    assert not (tmp_path / "mocks.fits").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "said"),
+    [
+        ("catalog", "chunk_size: expected at least 1, found 0", "--chunk: expected at least 1, found 0"),
+        ("field", "clusters: expected places, found none", "--cluster: expected places, found none"),
+        ("fit", "component: expected extended, found 'x'", "--component: expected extended, found 'x'"),
+        (
+            "detect",
+            "threshold: expected no false_per_field, found both",
+            "--threshold: expected no --false-per-field, found both",
+        ),
+        (
+            "plan",
+            "off_axis: published as one; a larger half_size",
+            "--off-axis: published as one; a larger --half-size",
+        ),
+        ("plan", "exposure: expected a unit of time, found cm2", "exposure: expected a unit of time, found cm2"),
+        ("fit", "/data/half_size/a.fits: expected half_size.fits", "/data/half_size/a.fits: expected half_size.fits"),
+    ],
+)
+def test_messages_name_options_as_they_are_typed(command, message, said):
+    commands = next(action for action in make_parser()._actions if action.choices)
+    assert with_option_names(message, commands.choices[command]) == said
 
 
 @pytest.mark.parametrize(("name", "least"), [("catalog", "0 or at least 100"), ("calibrate", "at least 20")])

@@ -158,7 +158,7 @@ def test_exposure_needed_is_where_nine_in_ten_are_detected():
         ({"pixel": 0.0}, "pixel: expected a side of 0.001"),
         ({"off_axis": [-1.0]}, "off_axis: expected angles of 0 to 600"),
         ({"energy": -1.0}, "energy: expected a number of keV above 0"),
-        ({"positions": [(1, 1)]}, "position, psf: expected a field"),
+        ({"positions": [(1, 1)]}, "positions: expected a field"),
         ({"seed": -1}, "seed: expected a whole number"),
     ],
 )
@@ -176,7 +176,7 @@ def test_bad_fields_are_refused():
         ({"observation": observation}, "expected a place in the field, or off-axis angles; found none"),
         ({"observation": observation, "positions": [(900, 55)]}, "stamp at x=900"),
         ({"observation": observation, "off_axis": [50.0]}, "off_axis: expected an angle within the exposed field"),
-        ({"observation": observation, "positions": [(60, 55)], "pixel": 4.0}, "pixel, energy: expected a telescope"),
+        ({"observation": observation, "positions": [(60, 55)], "pixel": 4.0}, "pixel: expected a telescope"),
         ({"observation": observation, "telescope": "EPN"}, "found both"),
         ({"observation": field(pointing=False), "off_axis": [2.0]}, "off_axis: expected a pointing"),
     ]:
@@ -242,10 +242,14 @@ def test_bad_usage_is_one_line_and_leaves_nothing(tmp_path, capsys):
         ([*bare, "--exposure", "10", "--mocks", "2"], "--mocks: expected 0, or 10 to 1,000"),
         ([*bare, "--exposure", "10", "--x", "3"], "--x, --y, --ra, --dec: expected IMAGE"),
         ([image, "--exposure", "10"], "expected IMAGE and EXPOSURE, or --telescope; found IMAGE alone"),
-        ([image, exposure, "--exposure", "10"], "expected a place in the field"),
+        ([image, exposure, "--exposure", "10"], "expected --x --y, --ra --dec or --off-axis"),
         ([image, exposure, "--exposure", "10", "--x", "3"], "expected a position, --x X --y Y"),
         ([image, exposure, *bare, "--exposure", "10"], "expected a field"),
-        ([image, exposure, "--exposure", "10", "--background-map", image], "--background-map: expected none"),
+        (
+            [image, exposure, "--exposure", "10", "--x", "60", "--y", "55", "--pixel", "4"],
+            "--pixel: expected a telescope",
+        ),
+        ([*bare, "--exposure", "10", "--psf", "king"], "--psf: expected a field (IMAGE EXPOSURE)"),
     ]:
         assert main(["plan", "--flux", "0.01", "--out", str(out), *words]) == 2
         err = capsys.readouterr().err.splitlines()[-1]

@@ -33,7 +33,9 @@ def grid_fits(
     """
     for stamp, priors in zip(stamps, priors_list, strict=True):
         if len(priors.free) > 2:
-            raise InputError(f"method: expected at most 2 free parameters for a grid, found {len(priors.free)}")
+            raise InputError(
+                f"method: expected priors that leave at most 2 parameters free for a grid, found {len(priors.free)}"
+            )
         rng = np.random.default_rng((seed, zlib.crc32(stamp.name.encode())))
         draws = _draw(stamp, priors, num_draws, rng)
         settings = {"seed": seed, "num_draws": num_draws}

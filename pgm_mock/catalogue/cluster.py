@@ -47,7 +47,9 @@ def on_cluster(
         import dask
         from distributed import Client, KilledWorker, LocalCluster, as_completed
     except ImportError as error:
-        raise InputError('workers: expected dask.distributed, `pip install "pgm_mock[dask]"`; found none') from error
+        raise InputError(
+            'workers, scheduler: expected dask.distributed, `pip install "pgm_mock[dask]"`; found none'
+        ) from error
     if not missing:
         return
     with dask.config.set(_SETTINGS), ExitStack() as stack:

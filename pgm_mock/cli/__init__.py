@@ -4,12 +4,14 @@ import gc
 import os
 import sys
 import warnings
+from argparse import ArgumentParser
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
 from ..errors import DataWarning, InputError, did_you_mean, one_line
-from .arguments import joined, options_of, with_option_name
+from .arguments import joined, options_of, with_option_names
 from .options import BAD_INPUT, FAILED
 from .parser import make_parser
 
@@ -41,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(100_000)  # importing and tracing make many objects and little garbage
     from ..files import wrong_path
 
-    warnings.showwarning = _show_warning
+    warnings.showwarning = partial(_show_warning, options.parser)
     try:
         return import_module(f".{options.command}", __package__).run(options)
     except InputError as error:
-        return _failed(options.command, with_option_name(str(error), options.parser), BAD_INPUT)
+        return _failed(options.command, with_option_names(str(error), options.parser), BAD_INPUT)
     except BrokenPipeError:
         return FAILED
     except KeyboardInterrupt as stop:
@@ -63,7 +65,9 @@ def _failed(command: str, why: object, status: int) -> int:
     return status
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+def _show_warning(
+    parser: ArgumentParser, message: Warning | str, category: type[Warning], *_: object, **__: object
+) -> None:
     """Print the package's own warnings as one line; leave out the libraries', which speak to developers."""
     if issubclass(category, DataWarning):
-        print(f"warning: {one_line(message)}", file=sys.stderr)
+        print(f"warning: {one_line(with_option_names(str(message), parser))}", file=sys.stderr)

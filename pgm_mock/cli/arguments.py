@@ -21,13 +21,23 @@ def options_of(parser: ArgumentParser) -> list[str]:
     return sorted(name for name in parser._option_string_actions if name.startswith("--"))
 
 
-def with_option_name(message: str, parser: ArgumentParser) -> str:
-    """Name the option in a message that begins with the name of an argument of Python's, as "num_mocks: expected"."""
-    name, colon, rest = message.partition(": expected")
+def with_option_names(message: str, parser: ArgumentParser) -> str:
+    """Name options in place of Python's arguments: where a message begins with them, and words with an underscore."""
+    options: dict[str, str] = {}
     for action in parser._actions:
-        if colon and action.option_strings and action.dest in (name, name.removeprefix("num_")):
-            return f"{action.option_strings[-1]}{colon}{rest}"
-    return message
+        for option in action.option_strings:
+            word = option.strip("-").replace("-", "_")
+            options |= dict.fromkeys((word, f"num_{word}", f"{word}s", f"{word}_size", action.dest), option)
+    for action in parser._actions:
+        if not action.option_strings:  # plan has both a map and times of exposure
+            options.pop(action.dest, None)
+    name, colon, rest = message.partition(": ")
+    names = name.split(", ")
+    if not (colon and all(one in options for one in names)):
+        name, rest = "", message
+    else:
+        name = ", ".join(options[one] for one in names) + colon
+    return name + re.sub(r"(?<!\S)[a-z]+(?:_[a-z]+)+(?=[\s,;]|$)", lambda found: options.get(found[0], found[0]), rest)
 
 
 def half_size(text: str) -> int:

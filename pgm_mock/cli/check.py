@@ -40,6 +40,8 @@ def run(options: Namespace) -> int:
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
             except LookupError as error:
+                if "/posterior/offset_east" in posterior or "offset_east" in posterior["posterior"]:
+                    raise InputError(f"{path}: expected a fit of one image, found one of several") from error
                 raise InputError(f"{path}: expected a file of `pgm-mock fit`, found one without {error}") from error
             checks[path.stem] = posterior_predictive_check(
                 stamp, posterior, priors=priors, num_replicates=options.num_replicates, seed=options.seed

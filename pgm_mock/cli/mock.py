@@ -30,6 +30,7 @@ _MOST_COUNTS = 2e9
 
 def run(options: Namespace) -> int:
     """Simulate stamps and write them as one FITS cube with the parameters of each in a table."""
+    _check_kind(options)
     start_jax(options)
     if options.catalog is not None:
         return _whole_field(options)
@@ -56,6 +57,23 @@ def run(options: Namespace) -> int:
     return 0
 
 
+def _check_kind(options: Namespace) -> None:
+    """Refuse what only mocks of the other kind take: stamps about a place, or a whole field from a catalogue."""
+    of_field = {"--background": options.background is not None, "--extended": bool(options.extended)}
+    places = {f"--{name}": getattr(options, name) is not None for name in ("x", "y", "ra", "dec")}
+    of_stamps = places | {
+        "--priors": options.priors is not None,
+        "--component": bool(options.components),
+        "--set": bool(options.fixed),
+    }
+    for option, there in (of_stamps if options.catalog is not None else of_field).items():
+        if there:
+            with_or_without = "no --catalog" if options.catalog is not None else "--catalog"
+            raise InputError(
+                f"{option}: expected {with_or_without} beside it, found {'one' if options.catalog else 'none'}"
+            )
+
+
 def _check_number(number: int, observation: Observation) -> None:
     """Refuse no mocks at all, and more than a cube in memory can hold."""
     most = max(1, _MOST_PIXELS // observation.counts.size)
@@ -79,6 +97,8 @@ def _whole_field(options: Namespace) -> int:
     try:
         table = Table.read(options.catalog)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, IORegistryError, VerifyError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{options.catalog}: expected a table, found no such file") from error
         raise InputError(f"{options.catalog}: expected a table, found none: {error}") from error
     sources = sources_of_table(table, observation, options.psf, options.psf_sampling)
     background = options.background

@@ -9,6 +9,7 @@ from .arguments import half_size, share
 
 FAILED, BAD_INPUT = 1, 2
 _MIN_EXPOSURE = 0.25
+_BEHIND = "counts to be expected in each pixel beside the model's own background, times a norm that is fitted"
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,15 +36,22 @@ def command(commands: Commands, name: str, what: str, *, out: str | None = None)
 
 
 def add_observation(
-    parser: argparse.ArgumentParser, *, position: bool = True, needed: bool = True, several: bool = False
+    parser: argparse.ArgumentParser,
+    *,
+    position: bool = True,
+    needed: bool = True,
+    several: bool = False,
+    behind: str | None = _BEHIND,
 ) -> None:
     """Add IMAGE and EXPOSURE, and what a place in them and its model need."""
     number = None if needed else "?"
     image = "counts image: FITS, compressed or not; file[HDU] picks one"
     image += "; for several images of one sky name=file or files with commas between them" if several else ""
     parser.add_argument("image", metavar="IMAGE", nargs=number, help=image)
-    parser.add_argument("exposure", metavar="EXPOSURE", nargs=number, help="exposure map of the same shape")
-    add_maps(parser)
+    exposure = "exposure map of the same shape"
+    exposure += "; for several images as many, with commas between them" if several else ""
+    parser.add_argument("exposure", metavar="EXPOSURE", nargs=number, help=exposure)
+    add_maps(parser, behind)
     if position:
         add_place(parser)
         add_component(parser)
@@ -63,8 +71,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 def add_psf(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Add --psf and --psf-sampling."""
     family = (
-        "auto (that of the telescope in the header, else a Gaussian), gaussian, king, moffat, or a FITS image of a PSF;"
-        f" file[HDU,plane] picks one of a cube{more} (auto)"
+        "auto (that of the telescope in the header, else a Gaussian), gaussian, king, moffat, a FITS image of a PSF"
+        f" (file[HDU,plane] picks one of a cube), or, in quotes, the words of a field's psf.txt{more} (auto)"
     )
     parser.add_argument("--psf", default="auto", metavar="PSF", help=family)
     pixels = "pixels of the PSF image for each pixel of IMAGE, where its header does not say"
@@ -80,11 +88,13 @@ def add_component(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--component", action="append", default=[], metavar="NAME", dest="components", help=more)
 
 
-def add_maps(parser: argparse.ArgumentParser) -> None:
-    """Add what says how the exposure map is read, and a background map."""
-    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, where its header is silent")
-    behind = "counts to be expected in each pixel beside the model's own background, times a norm that is fitted"
-    parser.add_argument("--background-map", metavar="FILE", help=behind)
+def add_maps(parser: argparse.ArgumentParser, behind: str | None = _BEHIND) -> None:
+    """Add what says how the exposure map is read, and a background map with its help; None has no such map."""
+    parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, in place of its header's")
+    if behind is None:
+        parser.set_defaults(background_map=None)
+    else:
+        parser.add_argument("--background-map", metavar="FILE", help=behind)
     thin = f"pixels with less than this share of the exposure around them count as unexposed ({_MIN_EXPOSURE}); 0: none"
     parser.add_argument("--min-exposure", type=share, default=_MIN_EXPOSURE, metavar="SHARE", help=thin)
 
@@ -108,7 +118,7 @@ def add_neighbours(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add --seed."""
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers, a whole number from 0 (0)")
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:

@@ -76,9 +76,9 @@ def _add_mock(commands: Commands) -> None:
     parser.add_argument(
         "--catalog", metavar="FILE", help="a table of `pgm-mock catalog`: mocks of the whole field instead"
     )
-    sky = "background of the whole field [flux unit / pixel]; by default the median of the table's BKG"
+    sky = "with --catalog: background of the whole field [flux unit / pixel]; by default the median of the table's BKG"
     parser.add_argument("--background", type=float, metavar="B", help=sky)
-    beta = "an extended source in the whole field: x,y,flux,core,beta; repeatable"
+    beta = "with --catalog: an extended source in the whole field: x,y,flux,core,beta; repeatable"
     parser.add_argument("--extended", action="append", default=[], metavar="X,Y,F,CORE,BETA", help=beta)
     add_set(parser)
     add_seed(parser)
@@ -101,7 +101,11 @@ def _add_grid(commands: Commands) -> None:
     parser = command(commands, "grid", "the posterior of a few parameters on a grid, the others fixed", out="grid")
     add_observation(parser)
     parser.add_argument(
-        "--axis", action="append", default=[], metavar="NAME=LO:HI:N", help="a parameter and its values; repeatable"
+        "--axis",
+        action="append",
+        default=[],
+        metavar="NAME=LO:HI:N",
+        help="a parameter and its values; at least one is needed, repeatable",
     )
     add_set(parser)
     add_cache(parser)
@@ -122,10 +126,16 @@ def _add_calibrate(commands: Commands) -> None:
     parser = command(commands, "calibrate", what, out="calibration")
     add_observation(parser, needed=False)
     parser.add_argument(
-        "--n", dest="num_simulations", metavar="N", type=int, default=1000, help="how many simulations (1000)"
+        "--n",
+        dest="num_simulations",
+        metavar="N",
+        type=int,
+        default=1000,
+        help="how many simulations, at least 20 (1000)",
     )
     methods = ["importance", "nuts", "grid", "auto"]
-    parser.add_argument("--method", default="importance", choices=methods, help="inference to check (importance)")
+    inference = "inference to check; grid takes --priors that leave at most two parameters free (importance)"
+    parser.add_argument("--method", default="importance", choices=methods, help=inference)
     add_seed(parser)
     add_cache(parser)
 
@@ -135,9 +145,10 @@ def _add_catalog(commands: Commands) -> None:
         commands, "catalog", "every source of a field, or of a survey, as a table and a page", out="catalog"
     )
     image = "counts image, or several of one sky with commas between them, or, alone, "
-    image += "a text file with `image exposure regions [background map]` in each line"
+    image += "a text file with `image exposure regions [background map]` in each line, where commas do the same"
     parser.add_argument("image", metavar="IMAGE", help=image)
-    parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help="exposure map of the same shape")
+    exposure = "exposure map of the same shape, or as many with commas between them"
+    parser.add_argument("exposure", metavar="EXPOSURE", nargs="?", help=exposure)
     add_offset(parser)
     parser.add_argument("--regions", metavar="FILE", help="the sources: `x y radius` lines, DS9, or a table")
     add_maps(parser)
@@ -156,11 +167,14 @@ def _add_catalog(commands: Commands) -> None:
         metavar="N",
         type=int,
         default=200,
-        help="replicated images of each check; 0 for no check (200)",
+        help="replicated images of each check, at least 100; 0 for no check (200)",
     )
-    parser.add_argument("--chunk", type=int, metavar="N", help="sources that are kept at once (4; 32 of more than 256)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="so many local processes of one core each")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler to send the work to")
+    kept = "sources after which results are written (4; 32 where there are more than 256)"
+    parser.add_argument("--chunk", type=int, metavar="N", help=kept)
+    workers = "local processes of one core each; 0: threads of this process (0)"
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help=workers)
+    scheduler = "a Dask scheduler to send the work to, such as tcp://node17:8786"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=scheduler)
     add_seed(parser)
     add_cache(parser)
 
@@ -169,7 +183,7 @@ def _add_detect(commands: Commands) -> None:
     what = "the sources of an image itself, with a promised number of false ones, as a table, regions, maps and a page"
     parser = command(commands, "detect", what, out="detect")
     _add_search(parser)
-    other = "a list to compare with, as --regions reads it: what is new, missing and moved is said and tabulated"
+    other = "a list to compare with (`x y radius` lines, DS9, or a table): what is new, missing and moved is tabulated"
     parser.add_argument("--compare", metavar="FILE", help=other)
     listed = "do not measure each source as `pgm-mock catalog` does"
     parser.add_argument("--no-catalog", action="store_false", dest="catalog", help=listed)
@@ -182,9 +196,9 @@ def _add_sensitivity(commands: Commands) -> None:
 
 
 def _add_plan(commands: Commands) -> None:
-    what = "would a source be detected, and how well measured, in which exposure"
+    what = "whether a source would be detected, and how well measured, in given exposures"
     parser = command(commands, "plan", what, out="plan")
-    add_observation(parser, position=False, needed=False)
+    add_observation(parser, position=False, needed=False, behind=None)
     add_place(parser)
     rate = "count rate of the source, on the axis of a vignetted map, or on the detector with --telescope [ct/s]"
     parser.add_argument("--flux", type=float, required=True, metavar="F", help=rate)
@@ -193,14 +207,15 @@ def _add_plan(commands: Commands) -> None:
     camera = "a bare detector in place of IMAGE: EMOS1, EMOS2, EPN, 'Swift XRT', eROSITA, 'Chandra ACIS', 'ROSAT PSPC'"
     parser.add_argument("--telescope", metavar="NAME", help=camera)
     parser.add_argument("--pixel", type=float, metavar="ARCSEC", help="side of a pixel, with --telescope")
-    parser.add_argument("--energy", type=float, metavar="KEV", help="for which the PSF is, with --telescope")
+    photons = "energy of the photons that the PSF is for, with --telescope (1.5 for EPIC, 1 for ROSAT)"
+    parser.add_argument("--energy", type=float, metavar="KEV", help=photons)
     sky = "background [ct/s/pixel]; measured in the image where it is not given, needed with --telescope"
     parser.add_argument("--background", type=float, metavar="B", help=sky)
     angles = "angles from the optical axis A,B,C [arcmin], in place of a position (0 with --telescope)"
     parser.add_argument("--off-axis", metavar="ANGLES", help=angles)
     least = "ln likelihood ratio from which a source is detected; 8.6 lets one false one pass in a field of XMM (8.6)"
     parser.add_argument("--threshold", type=float, default=8.6, metavar="L", help=least)
-    number = "mocks that are fitted for each exposure in which the source is faint; 0 for none (50)"
+    number = "mocks that are fitted for each exposure in which the source is faint: 10 to 1,000, or 0 for none (50)"
     parser.add_argument("--mocks", type=int, default=50, metavar="N", help=number)
     add_seed(parser)
     add_cache(parser)
@@ -209,7 +224,8 @@ def _add_plan(commands: Commands) -> None:
 def _add_field(commands: Commands) -> None:
     what = "a whole field as one model: sources, clusters, sky, particles and PSF together"
     parser = command(commands, "field", what, out="field")
-    add_observation(parser, position=False)
+    template = "template of the particles [counts], in place of the exposure without the mirrors' vignetting"
+    add_observation(parser, position=False, behind=template)
     listed = "the sources: `x y radius` lines, DS9, or a table; a radius bounds where its source may be"
     parser.add_argument("--regions", metavar="FILE", required=True, help=listed)
     add_psf(parser)
@@ -233,7 +249,8 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     add_psf(parser)
     false = "false sources that are accepted in the field, on average (0.5)"
     parser.add_argument("--false-per-field", type=float, metavar="N", help=false)
-    parser.add_argument("--threshold", type=float, metavar="L", help="ln likelihood ratio to exceed, in place of that")
+    least = "ln likelihood ratio to exceed, at least 3, in place of --false-per-field"
+    parser.add_argument("--threshold", type=float, metavar="L", help=least)
     mocks = "images of the field's background by which the false ones are counted (10)"
     parser.add_argument("--mocks", type=int, default=10, metavar="N", help=mocks)
     add_seed(parser)
@@ -242,14 +259,14 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 def _add_check(commands: Commands) -> None:
     parser = command(commands, "check", "does the model describe the image? for each fit of a folder")
-    parser.add_argument("folder", metavar="DIR", help="what `pgm-mock fit --out DIR` wrote")
+    parser.add_argument("folder", metavar="DIR", help="what `pgm-mock fit --out DIR` wrote, of one image each")
     parser.add_argument(
         "--n",
         dest="num_replicates",
         metavar="N",
         type=int,
         default=400,
-        help="replicated images for each fit (400)",
+        help="replicated images for each fit, at least 100 (400)",
     )
     add_seed(parser)
     add_cache(parser)

@@ -30,12 +30,12 @@ def run(options: Namespace) -> int:
 
     check_mocks(options.mocks)
     observation, places = None, []
-    if options.background_map is not None:
-        raise InputError("--background-map: expected none, as the background is measured, or --background; found one")
     if options.image is not None:
         if options.exposure is None:
             raise InputError("expected IMAGE and EXPOSURE, or --telescope; found IMAGE alone")
         observation = read_observation(options)
+        if not (has_position(options) or angles or options.telescope):
+            raise InputError("expected --x --y, --ra --dec or --off-axis, found none of them")
         places = [position(options, observation)] if has_position(options) else []
     elif has_position(options):
         raise InputError("--x, --y, --ra, --dec: expected IMAGE and EXPOSURE beside them, found neither")

@@ -173,14 +173,15 @@ def plan_by_fisher(
             "expected a field (IMAGE EXPOSURE) or a telescope, found " + ("neither" if telescope is None else "both")
         )
     if observation is not None:
-        if pixel is not None or energy is not None:
-            raise InputError("pixel, energy: expected a telescope beside them, found a field, which has its own")
+        if given := _given(pixel=pixel, energy=energy):
+            raise InputError(f"{given}: expected a telescope, found a field, which has its own")
         if not (len(positions) or len(off_axis)):
             raise InputError("expected a place in the field, or off-axis angles; found none")
         places = field_places(observation, positions, off_axis, half_size, background, psf, psf_sampling)
     else:
-        if len(positions) or psf != "auto" or psf_sampling is not None:
-            raise InputError("position, psf: expected a field (IMAGE EXPOSURE) beside them, found a telescope")
+        its_psf = None if psf == "auto" else psf
+        if given := _given(positions=positions or None, psf=its_psf, psf_sampling=psf_sampling):
+            raise InputError(f"{given}: expected a field (IMAGE EXPOSURE), found a telescope")
         if background is None or pixel is None:
             name = "background" if background is None else "pixel"
             raise InputError(f"{name}: expected one beside a telescope, found none")
@@ -192,6 +193,11 @@ def plan_by_fisher(
     ]
     needed = tuple(_needed(place, flux, times, threshold) for place in places)
     return Plan(flux, threshold, tuple(places), tuple(forecasts), needed, seed)
+
+
+def _given(**arguments: object) -> str:
+    """Return the names of the arguments that are not None."""
+    return ", ".join(name for name, value in arguments.items() if value is not None)
 
 
 def _checked(flux: float, exposures: Sequence[float], threshold: float) -> tuple[float, list[float]]:
