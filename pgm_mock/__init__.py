@@ -238,6 +238,10 @@ __all__ = [
 ]
 
 
+_PARTS = {"course", "detection", "field", "matching", "plot", "power", "psf", "sampler", "scene"}
+"""What is looked up by its own name, as `pgm_mock.plot`, and loaded then."""
+
+
 def _make_numpyro_whole() -> None:
     """Load NumPyro where ArviZ has put off doing so, and give its distributions their parts.
 
@@ -258,6 +262,8 @@ _make_numpyro_whole()
 
 
 def __getattr__(name: str) -> object:
+    if name in _PARTS:
+        return import_module(f".{name}", __name__)
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _make_numpyro_whole()

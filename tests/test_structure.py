@@ -75,6 +75,12 @@ def test_numpyro_sample_stands_in_the_model_alone():
     assert users == {"model"}
 
 
+def test_parts_are_found_without_an_import_of_their_own():
+    """In a process that has imported nothing else: `pgm_mock.plot` must not hang on what was used before."""
+    code = "import pgm_mock\nfor name in pgm_mock._PARTS: assert getattr(pgm_mock, name).__name__ == f'pgm_mock.{name}'"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_public_names_are_there_and_documented():
     for name in pgm_mock.__all__:
         assert getattr(pgm_mock, name).__doc__, name
