@@ -97,7 +97,7 @@ class Observation:
 
         Args:
             image, exposure: FITS files, compressed or not; `file.fits[NAME]` picks an HDU.
-            exposure_unit: unit of the exposure map where the header does not say, for instance "s".
+            exposure_unit: unit of the exposure map, for instance "s", in place of what its header says.
             background_map: FITS file of the counts to be expected in each pixel [count / pixel].
             min_exposure: pixels with less than this share of the largest exposure in the 9 x 9 pixels around them are
                 taken for unexposed, and their counts left out; 0 keeps all. The commands have 0.25.
