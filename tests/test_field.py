@@ -30,6 +30,7 @@ from pgm_mock.field.fit import _check_population
 from pgm_mock.field.lattice import Lattice
 from pgm_mock.field.posterior import _exact, _fast
 from pgm_mock.field.powerlaw import flux_prior
+from pgm_mock.field.start import _prior_of_sources
 from pgm_mock.field.table import sources_table
 from pgm_mock.field.target import make_nodes
 from pgm_mock.graph import model_graph
@@ -492,6 +493,19 @@ def test_a_selected_power_law():
         total = integrate.quad(seen, np.log(2e-4), np.log(10.0), limit=400, epsabs=1e-8)[0]
         np.testing.assert_allclose(total, 1.0, rtol=0.02)
         np.testing.assert_allclose(prior.icdf(0.5), stats.pareto(slope, scale=2e-4).ppf(0.5), rtol=1e-6)
+
+
+def test_a_populations_bright_sources_are_proposed():
+    """Oracle: the power law's own slope: nothing may keep proposals from bright fluxes more than twice as much."""
+    slope, fluxes = 1.5, stats.pareto(1.5, scale=2e-4)
+    priors = SimpleNamespace(
+        quantiles=lambda name, q: np.array([fluxes.ppf(q) if name == "sources_flux" else stats.norm(9, 2).ppf(q)]).T
+    )
+    wide = _prior_of_sources(SimpleNamespace(priors=priors, blocks=SimpleNamespace(prefix="sources_")))
+    for share in (0.9, 0.99, 0.999):
+        pull = (np.log(fluxes.ppf(share)) - wide.middle[0, 2]) / wide.spread[0, 2] ** 2
+        assert pull < 2 * slope
+    np.testing.assert_allclose(wide.spread[0, :2], 2.0, rtol=0.01)  # a normal prior keeps its width
 
 
 def test_a_list_that_is_not_what_was_detected_is_warned_of():

@@ -21,6 +21,8 @@ _FIRST_SIZE, _FIRST_STEPS = 0.3, 6
 WIDER = 1.3
 """So much wider than what is known of the PSF is its proposal."""
 _TINY = 1e-30
+_END, _DEVIATIONS = 1e-6, 5.0
+"""Probability beyond either end of a prior, and how many standard deviations away a normal one's is, rounded up."""
 
 
 class Start(NamedTuple):
@@ -149,11 +151,16 @@ def look_for_sources(field: Field, state: State, prior: Wide) -> Lattice:
 
 
 def _prior_of_sources(field: Field) -> Wide:
-    """Return bounds, middles and widths of the priors of x, y and ln flux."""
+    """Return bounds, middles and widths of the priors of x, y and ln flux.
+
+    A width is that of the middle 68 % or of the longer tail, whichever says more: by the former alone a power law's
+    prior keeps proposals from the fluxes of bright sources.
+    """
     names = [f"{field.blocks.prefix}{name}" for name in ("x", "y", "flux")]
-    each = [field.priors.quantiles(name, (1e-6, 0.16, 0.5, 0.84, 1.0 - 1e-6)) for name in names]
+    each = [field.priors.quantiles(name, (_END, 0.16, 0.5, 0.84, 1.0 - _END)) for name in names]
     least, lower, middle, upper, most = np.stack([each[0], each[1], np.log(each[2])], axis=-1)
-    return Wide(least[:, :2], most[:, :2], middle, 0.5 * (upper - lower))
+    of_tail = np.maximum(most - middle, middle - least) / _DEVIATIONS
+    return Wide(least[:, :2], most[:, :2], middle, np.maximum(0.5 * (upper - lower), of_tail))
 
 
 def _prior_of_psf(field: Field) -> tuple[Array, Array]:
