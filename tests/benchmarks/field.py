@@ -178,7 +178,7 @@ def _covered(below: np.ndarray) -> str:
 
 
 _OF_REAL = """R-hat and ESS are the worst of all parameters, over 4 chains of 800 draws or more; times are end to end,
-beside other work: two quiet cores took 38 to 50 s.
+beside other work: the whole command took two quiet cores 65 to 67 s.
 The sum over nodes is compared with that over pixels over the posterior [count]; ln L is that of every pixel less that
 of the chains, its range over 20 draws, which the far wings of sources make."""
 _OF_MOCKS = """Photons drawn one by one by NumPy: 26 sources with fluxes and PSF from the priors (6 of them 12 to 60
