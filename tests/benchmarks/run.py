@@ -71,12 +71,21 @@ def interleaved(jobs: dict[str, Callable[[], Any]], turns: int = 5) -> dict[str,
     return {name: float(np.median(each)) for name, each in times.items()}
 
 
+def truncated(rng: np.random.Generator, prior: Any, size: int) -> np.ndarray:
+    """Normal numbers within a prior's bounds: those outside are drawn again."""
+    loc, scale = prior.base_dist.loc, prior.base_dist.scale
+    draws = rng.normal(loc, scale, size)
+    while (outside := (draws < prior.low) | (draws > prior.high)).any():
+        draws[outside] = rng.normal(loc, scale, outside.sum())
+    return draws
+
+
 def numpy_stamps(stamp: Observation, priors: Priors, number: int, rng: np.random.Generator) -> np.ndarray:
     """The whole job in NumPy: parameters, the PSF's integrals by column and row, the means, the counts; in blocks."""
     counts = np.empty((number, *stamp.shape), np.int32)
     for first in range(0, number, 500):
         size = min(500, number - first)
-        x_pos, y_pos = (rng.normal(priors[n].loc, priors[n].scale, size)[:, None] for n in ("x_pos", "y_pos"))
+        x_pos, y_pos = (truncated(rng, priors[name], size)[:, None] for name in ("x_pos", "y_pos"))
         flux, background, width = (
             np.exp(rng.normal(priors[name].base_dist.loc, priors[name].base_dist.scale, size))
             for name in ("flux", "background", "psf_width")
