@@ -8,7 +8,7 @@ import numpy as np
 import numpyro.distributions as dist
 from scipy import special
 
-from .distributions import Conditional
+from .distributions import Conditional, TruncatedNormal
 from .errors import DataWarning, InputError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> n
 
 _FORMULAS: dict[type, Any] = {
     dist.Normal: lambda prior, p: prior.loc + prior.scale * special.ndtri(p),
+    TruncatedNormal: lambda prior, p: prior.quantile(p),
     dist.LogNormal: lambda prior, p: np.exp(prior.loc + prior.scale * special.ndtri(p)),
     dist.Uniform: lambda prior, p: prior.low + (np.asarray(prior.high) - prior.low) * p,
     dist.LogUniform: lambda prior, p: np.exp(np.log(prior.low) + (np.log(prior.high) - np.log(prior.low)) * p),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pgm_mock import DataWarning, InputError, Observation, Priors, read_regions
 from pgm_mock.cli import main
 from pgm_mock.cli.fit import _file_names
-from pgm_mock.distributions import FAMILIES
+from pgm_mock.distributions import FAMILIES, TruncatedNormal
 from pgm_mock.errors import one_line, shown
 from pgm_mock.files import file_names, output_folder, replacing
 from pgm_mock.priorbounds import check_against, quantiles_of
@@ -276,6 +276,7 @@ QUANTILES = [
     dist.Kumaraswamy(2.0, 3.0),
     dist.LogUniform(0.1, 7.0),
     dist.TruncatedNormal(1.0, 2.0, low=0.5),
+    TruncatedNormal(dist.Normal(1.0, 2.0), -0.5, 4.0),
 ]
 
 
