@@ -203,7 +203,7 @@ def test_refusals(stamp, priors):
         calibrate(stamp, priors, method="magic")
     with pytest.raises(InputError, match="num_simulations: expected at least 20, found 3"):
         calibrate(stamp, priors, num_simulations=3)
-    with pytest.raises(InputError, match="method: expected at most 2 free parameters for a grid, found 5"):
+    with pytest.raises(InputError, match="leave at most 2 parameters free for a grid, found 5"):
         calibrate(stamp, priors, num_simulations=20, method="grid")
 
 
