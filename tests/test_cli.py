@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+import xarray
 from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
@@ -590,6 +591,21 @@ def test_a_search_names_its_options_and_leaves_nothing(name, arguments, said, tm
     assert main([name, "image.fits", "exposure.fits", *arguments, "--out", str(out)]) == 2
     assert capsys.readouterr().err.strip() == f"pgm-mock {name}: {said}"
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({"posterior": xarray.Dataset({"offset_east": 0.0})}, "expected a fit of one image, found one of several"),
+        ({"posterior": xarray.Dataset({"flux": 0.0})}, "expected a file of `pgm-mock fit`, found one without"),
+        ({"other": xarray.Dataset({"flux": 0.0})}, "expected a file of `pgm-mock fit`, found one without"),
+    ],
+)
+def test_a_check_says_what_a_file_is_not(groups, said, tmp_path, capsys):
+    nothing = {name: xarray.Dataset({"counts_a": 0.0}) for name in ("observed_data", "constant_data")}
+    xarray.DataTree.from_dict(groups | nothing).to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
+    run("check", tmp_path, status=2)
+    assert f"pgm-mock check: {tmp_path}/one.nc: {said}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

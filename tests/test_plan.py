@@ -159,6 +159,7 @@ def test_exposure_needed_is_where_nine_in_ten_are_detected():
         ({"off_axis": [-1.0]}, "off_axis: expected angles of 0 to 600"),
         ({"energy": -1.0}, "energy: expected a number of keV above 0"),
         ({"positions": [(1, 1)]}, "positions: expected a field"),
+        ({"positions": np.ones((2, 2))}, "positions: expected a field"),
         ({"seed": -1}, "seed: expected a whole number"),
     ],
 )

@@ -24,19 +24,17 @@ def options_of(parser: ArgumentParser) -> list[str]:
 def with_option_names(message: str, parser: ArgumentParser) -> str:
     """Name options in place of Python's arguments: where a message begins with them, and words with an underscore."""
     options: dict[str, str] = {}
-    for action in parser._actions:
-        for option in action.option_strings:
-            word = option.strip("-").replace("-", "_")
-            options |= dict.fromkeys((word, f"num_{word}", f"{word}s", f"{word}_size", action.dest), option)
-    for action in parser._actions:
-        if not action.option_strings:  # plan has both a map and times of exposure
-            options.pop(action.dest, None)
+    for option, action in parser._option_string_actions.items():
+        word = option.strip("-").replace("-", "_")
+        options |= dict.fromkeys((word, f"num_{word}", f"{word}s", f"{word}_size", action.dest), option)
+    for action in parser._get_positional_actions():  # plan has both a map and times of exposure
+        options.pop(action.dest, None)
     name, colon, rest = message.partition(": ")
     names = name.split(", ")
-    if not (colon and all(one in options for one in names)):
-        name, rest = "", message
-    else:
+    if colon and all(one in options for one in names):
         name = ", ".join(options[one] for one in names) + colon
+    else:
+        name, rest = "", message
     return name + re.sub(r"(?<!\S)[a-z]+(?:_[a-z]+)+(?=[\s,;]|$)", lambda found: options.get(found[0], found[0]), rest)
 
 

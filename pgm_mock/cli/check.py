@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
             except LookupError as error:
-                if "/posterior/offset_east" in posterior or "offset_east" in posterior["posterior"]:
+                if "offset_east" in posterior.children.get("posterior", ()):
                     raise InputError(f"{path}: expected a fit of one image, found one of several") from error
                 raise InputError(f"{path}: expected a file of `pgm-mock fit`, found one without {error}") from error
             checks[path.stem] = posterior_predictive_check(

@@ -66,12 +66,12 @@ def _check_kind(options: Namespace) -> None:
         "--component": bool(options.components),
         "--set": bool(options.fixed),
     }
-    for option, there in (of_stamps if options.catalog is not None else of_field).items():
+    wanted, found, refused = (
+        ("--catalog", "none", of_field) if options.catalog is None else ("no --catalog", "one", of_stamps)
+    )
+    for option, there in refused.items():
         if there:
-            with_or_without = "no --catalog" if options.catalog is not None else "--catalog"
-            raise InputError(
-                f"{option}: expected {with_or_without} beside it, found {'one' if options.catalog else 'none'}"
-            )
+            raise InputError(f"{option}: expected {wanted} beside it, found {found}")
 
 
 def _check_number(number: int, observation: Observation) -> None:

@@ -180,7 +180,7 @@ def plan_by_fisher(
         places = field_places(observation, positions, off_axis, half_size, background, psf, psf_sampling)
     else:
         its_psf = None if psf == "auto" else psf
-        if given := _given(positions=positions or None, psf=its_psf, psf_sampling=psf_sampling):
+        if given := _given(positions=positions if len(positions) else None, psf=its_psf, psf_sampling=psf_sampling):
             raise InputError(f"{given}: expected a field (IMAGE EXPOSURE), found a telescope")
         if background is None or pixel is None:
             name = "background" if background is None else "pixel"
