@@ -7,8 +7,9 @@ from pathlib import Path
 def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path | None:
     """Keep JAX's compiled programs on disk, and take from there those that an earlier session compiled.
 
-    The first fit of a session compiles for half a minute; with this it does so only once on a machine. A new version of
-    JAX or of this package compiles anew. It is a choice for the whole session, which is why no function of the package
+    The first fit of a session traces and compiles for ten seconds; with this it does so only once on a machine. A new
+    version of JAX or of this package does it anew; functions of the package that a session replaces by its own are not
+    seen. It is a choice for the whole session, which is why no function of the package
     makes it but the commands.
 
     Args:

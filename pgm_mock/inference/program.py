@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from ..random import ON_ANY_CORES
+from .traced import traced
 
 _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
@@ -100,6 +101,18 @@ def make_room() -> None:
         forget()
 
 
+def _compile(program: Any, arguments: tuple[Any, ...], static: dict[str, Any]) -> Callable[..., Any]:
+    """Compile a jitted function for such arguments: traced here, or by an earlier process that left it on disk."""
+    with _tracing:
+        kept = traced(program, arguments, static)
+        lowered = kept.function.lower(*jax.tree.leaves(arguments)) if kept else program.lower(*arguments, **static)
+    ours = jax.default_backend() == "cpu" and _LEVEL not in os.environ.get("XLA_FLAGS", "")
+    compiled = lowered.compile(compiler_options=ON_ANY_CORES | (_ON_CPU if ours else {}))
+    if kept is None:
+        return cast(Callable[..., Any], compiled)
+    return lambda *arguments: jax.tree.unflatten(kept.result, compiled(*jax.tree.leaves(arguments)))
+
+
 def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
     """Call a jitted function, compiled ahead where it has not been for such arguments yet.
 
@@ -120,11 +133,7 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
     if mine:
         try:
             with _once_on_this_machine(signature):
-                with _tracing:
-                    lowered = cast(Any, program).lower(*arguments, **static)
-                ours = jax.default_backend() == "cpu" and _LEVEL not in os.environ.get("XLA_FLAGS", "")
-                options = ON_ANY_CORES | (_ON_CPU if ours else {})
-                future.set_result(lowered.compile(compiler_options=options))
+                future.set_result(_compile(program, arguments, static))
         finally:
             if not future.done():  # it failed: who waits for it tries again, and gets the error that it is due
                 del _compiled[signature]

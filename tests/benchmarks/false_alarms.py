@@ -102,7 +102,7 @@ def main() -> None:
     options = parser.parse_args()
     with Store(options.store) as store, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         there = {(row["setting"], row["seed"]) for row in store.rows}
-        todo = [(name, seed) for name in options.only for seed in range(options.n) if (name, seed) not in there]
+        todo = [(name, seed) for seed in range(options.n) for name in options.only if (name, seed) not in there]
         for name, seed, p in pool.map(chance, *zip(*todo, strict=True)) if todo else ():
             store.add({"setting": name, "seed": seed, "p": p})
     said = "\n\n".join(table(store.rows, level) for level in LEVELS)

@@ -1,0 +1,154 @@
+"""Traced programs on disk: the same numbers without tracing, and nothing kept that another code could change."""
+
+import os
+import subprocess
+import sys
+from functools import wraps
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pgm_mock import Priors, fit
+from pgm_mock.inference import program, traced
+from pgm_mock.psf import GaussianPSF, light_in_pixels, register_psf
+
+RAMP = np.arange(1.0, 12.0)
+PLACE = (RAMP[None, :], RAMP[:, None], 5.2, 6.1, 1.3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where programs are kept, for one test; none is at hand."""
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    program.forget()
+    yield tmp_path
+    program.forget()
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+def kept(folder):
+    return sorted(folder.glob("traced/*/*"))
+
+
+def light(psf=None):
+    return program.call(light_in_pixels, psf or GaussianPSF(), *PLACE)
+
+
+def test_a_program_from_disk_gives_the_same_bits_and_is_not_traced(folder):
+    """Oracle: the program as JAX compiles it itself, with the same options."""
+    first = light()
+    (path,) = kept(folder)
+    program.forget()
+
+    @wraps(light_in_pixels)
+    def not_traced(*arguments):
+        raise AssertionError("traced")
+
+    assert np.array_equal(program.call(not_traced, GaussianPSF(), *PLACE), first)
+    assert kept(folder) == [path]
+    jax.config.update("jax_compilation_cache_dir", None)
+    program.forget()
+    assert np.array_equal(light(), first)
+
+
+def test_a_posterior_is_the_same_to_the_last_bit_with_and_without_the_folder(folder, stamp):
+    """Oracle: bit-equality of the draws."""
+    priors = Priors.default(stamp, 111.0, 61.0)
+    draws = []
+    for place in (str(folder), str(folder), None):
+        jax.config.update("jax_compilation_cache_dir", place)
+        program.forget()
+        draws.append(fit(stamp, priors)["posterior"]["flux"].values)
+    assert kept(folder)
+    assert np.array_equal(draws[0], draws[1])
+    assert np.array_equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, "cut"])
+def test_a_broken_file_is_written_anew(folder, content):
+    first = light()
+    (path,) = kept(folder)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10] if content == "cut" else content)
+    program.forget()
+    assert np.array_equal(light(), first)
+    assert len(path.read_bytes()) == len(whole)
+
+
+def test_each_difference_that_a_trace_can_see_is_another_program(folder, monkeypatch):
+    """Values are not; types, other classes, JAX's settings and the package's code are."""
+    light()
+    assert len(kept(folder)) == 1
+    program.call(light_in_pixels, GaussianPSF(), *PLACE[:2], 7.0, 3.0, 2.0)
+    assert len(kept(folder)) == 1
+    program.call(light_in_pixels, GaussianPSF(), *PLACE[:2], np.float32(7.0), 3.0, 2.0)
+    assert len(kept(folder)) == 2
+    with jax.numpy_rank_promotion("allow"):
+        program.forget()
+        light()
+    assert len(kept(folder)) == 2
+    jax.config.update("jax_default_matmul_precision", "float32")
+    program.forget()
+    try:
+        light()
+    finally:
+        jax.config.update("jax_default_matmul_precision", None)
+    assert len(kept(folder)) == 3
+    monkeypatch.setattr(traced, "_code", lambda: "another")
+    program.forget()
+    light()
+    assert len(kept(folder)) == 4
+
+
+def test_what_the_users_own_code_decides_is_not_kept(folder):
+    """Neither a PSF of a class outside the package, nor a function that is not the package's."""
+
+    @register_psf
+    class Mine(GaussianPSF):
+        pass
+
+    light(Mine())
+    program.call(jax.jit(lambda x: jnp.sin(x) + 1), np.ones(3))
+    assert kept(folder) == []
+
+
+def test_programs_of_old_versions_are_deleted(folder, monkeypatch):
+    for number in range(traced.FOLDERS + 3):
+        monkeypatch.setattr(traced, "_code", lambda number=number: f"code{number}")
+        program.forget()
+        light()
+        os.utime(folder / "traced" / f"code{number}", (number, number))
+    names = {path.parent.name for path in kept(folder)}
+    assert len(names) == traced.FOLDERS
+    assert f"code{traced.FOLDERS + 2}" in names
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_error(folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(traced, "_write", full)
+    assert light().shape == (11, 11)
+
+
+KEY = """
+import jax, numpyro.distributions as dist
+from pgm_mock import expected_counts
+from pgm_mock.inference import traced
+jax.config.update("jax_compilation_cache_dir", "/nowhere")
+prior = dist.TruncatedNormal(1.0, 2.0, low=0.0, high=3.0)
+print(traced._path(expected_counts, ({"y": 1.0, "x": None},), {"prior": prior}).name)
+"""
+
+
+def test_the_key_is_the_same_in_each_process():
+    """NumPyro orders a distribution's numbers by their hash, which is another one in each process."""
+    names = set()
+    for seed in "123":
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", KEY], env=environment, capture_output=True, text=True, check=True)
+        names.add(done.stdout)
+    assert len(names) == 1
