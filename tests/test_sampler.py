@@ -55,13 +55,44 @@ def test_mixture_density_is_scipys_and_its_draws_follow_it():
     assert stats.kstest(draws[:, 0], cdf).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("dimension", [1, 4, 5, 20])
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_mixture_density_holds_far_away_and_beside_a_component_without_a_share(dimension, precision):
+    """Oracle: SciPy's. In single precision a density itself, 1e-60, would be 0."""
+    rng = np.random.default_rng(dimension)
+    factors = np.tril(rng.normal(size=(3, dimension, dimension))) * 0.3 + np.eye(dimension)
+    places, log_shares = rng.normal(size=(3, dimension)), np.array([np.log1p(-1e-9), np.log(1e-9), -np.inf])
+    u = rng.normal(size=(40, dimension)) * 10.0 ** rng.integers(-1, 5, size=(40, 1))
+    u[0] = places[2]
+    numbers = (jnp.asarray(each.astype(precision)) for each in (log_shares, places, factors))
+    found = mixture.log_density(jnp.asarray(u.astype(precision)), mixture.Mixture(*numbers))
+    each = [stats.multivariate_t.logpdf(u, m, f @ f.T, df=5) for m, f in zip(places[:2], factors[:2], strict=True)]
+    wanted = np.logaddexp(each[0] + log_shares[0], each[1] + log_shares[1])
+    np.testing.assert_allclose(found, wanted, rtol=1e-10 if precision is np.float64 else 2e-4, atol=1e-3)
+
+
+def test_mixture_fit_looks_at_the_blocks_that_hold_draws():
+    """Oracle: the fit to the same draws in one block."""
+    rng = np.random.default_rng(4)
+    u, weights = rng.normal(size=(3, 500, 2)), rng.random((3, 500))
+    weights[2] = 0.0
+    start = mixture.Mixture(
+        jnp.log(jnp.full(2, 0.5)), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.stack([jnp.eye(2)] * 2)
+    )
+    weights = jnp.asarray(weights / weights.sum())
+    parts = mixture.fit_weighted(jnp.asarray(u), weights, start, jnp.asarray(2))
+    whole = mixture.fit_weighted(jnp.asarray(u[:2].reshape(1, 1000, 2)), weights[:2].reshape(1, 1000), start, 1)
+    for one, other in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10)
+
+
 def test_mixture_fit_recovers_what_it_was_drawn_from():
     rng = np.random.default_rng(3)
     u = np.concatenate([rng.normal([-4, 0], 0.5, (3000, 2)), rng.normal([3, 1], [1.0, 0.2], (6000, 2))])
     start = mixture.Mixture(
         jnp.log(jnp.full(2, 0.5)), jnp.array([[-1.0, 0.0], [1.0, 0.0]]), jnp.tile(jnp.eye(2), (2, 1, 1))
     )
-    fitted = mixture.fit_weighted(jnp.asarray(u), jnp.full(9000, 1 / 9000), start, steps=40)
+    fitted = mixture.fit_weighted(jnp.asarray(u)[None], jnp.full((1, 9000), 1 / 9000), start, 1, steps=40)
     np.testing.assert_allclose(np.exp(fitted.log_shares), [1 / 3, 2 / 3], atol=0.01)
     np.testing.assert_allclose(fitted.locations, [[-4, 0], [3, 1]], atol=0.05)
 

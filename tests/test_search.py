@@ -5,6 +5,7 @@ Oracles: maxima by SciPy, symmetry, closed forms, and mocks drawn by NumPy.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -12,11 +13,11 @@ import pytest
 from scipy import optimize, special, stats
 
 from pgm_mock import GaussianPSF, InputError, KingPSF, Observation, Priors, fit, summarise
-from pgm_mock.inference import search
+from pgm_mock.inference import modes, search
 from pgm_mock.inference.doubts import DETECTION, EXTENT, POSITION, doubts, outside_circle
 from pgm_mock.inference.falsealarm import _tail
 from pgm_mock.inference.many import iter_posteriors
-from pgm_mock.inference.unconstrained import Data
+from pgm_mock.inference.unconstrained import Data, Frame
 from pgm_mock.sampler.weights import disagreement, weighted_quantile
 
 CENTRE = (111.0, 61.0)
@@ -69,6 +70,29 @@ def test_the_map_is_the_largest_likelihood_ratio_at_each_pixel(stamp, psf):
         if best.fun < -0.01:
             assert flux[number, row, column] == pytest.approx(best.x, rel=5e-3)
     assert (gain[1, 1::3] == 0).all()
+
+
+def test_rows_where_the_source_cannot_be_change_nothing(stamp, monkeypatch):
+    """Oracle: the same search with the map of all rows; a peak in the outermost row that the prior allows is raised by
+    the row beside it."""
+    priors = Priors.default(stamp, *CENTRE)
+    stamp = with_sources(stamp, [(CENTRE[0], CENTRE[1] + 6.0, 60)])
+    whole, data, frame = search.likelihood_ratio_maps, Data.of(stamp), Frame.of(priors)
+    base, mean = jnp.zeros(priors.dimension), jnp.asarray(stamp.exposure * 1e-5)
+    rows = []
+
+    def searched():
+        return jax.jit(lambda: modes._peaks(base, frame, mean, data, priors, 5, jnp.array(True)))()
+
+    fast = searched()
+
+    def of_all_rows(*arguments):
+        rows.append(arguments[-1])
+        return whole(*arguments[:-1])
+
+    monkeypatch.setattr(search, "likelihood_ratio_maps", of_all_rows)
+    assert all(map(np.array_equal, jax.tree.leaves(fast), jax.tree.leaves(searched())))
+    assert len(rows) == 1
 
 
 def test_the_map_of_a_bright_list_of_pixels_is_that_of_its_photons(stamp):

@@ -110,14 +110,16 @@ def _peaks(
     shape = with_slope(priors.psf, middles["psf_slope"][0] if "psf_slope" in middles else None)
     steps = (1, _COARSE)[: len(spread)]
     nothing = jnp.zeros((len(spread), *mean.shape), jnp.float32)
-    fluxes, gains = jax.lax.cond(
-        has_source,
-        lambda: search.likelihood_ratio_maps(data, mean, shape, middles["psf_width"], steps),
-        lambda: (nothing, nothing),
-    )
     x, y = jnp.ravel(jnp.asarray(data.x, float)), jnp.ravel(jnp.asarray(data.y, float))
     log_prior = search.log_prior_of_position(x, y, priors)
     anywhere = search.log_prior_of_position(x, y, priors, flat=search.FARTHEST)
+    possible = jnp.any(jnp.isfinite(jnp.maximum(log_prior, anywhere)), axis=1)
+    wanted = jnp.convolve(possible, jnp.ones(3), "same") > 0  # a maximum between pixels takes the next row, too
+    fluxes, gains = jax.lax.cond(
+        has_source,
+        lambda: search.likelihood_ratio_maps(data, mean, shape, middles["psf_width"], steps, wanted),
+        lambda: (nothing, nothing),
+    )
     gain = search.between_pixels(gains[0])
     maps = [(gain + anywhere, gain, fluxes[0]), (gain + log_prior, gain, fluxes[0])]
     if free_width:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float, Num
+from jaxtyping import Array, ArrayLike, Bool, Float, Num
 from numpyro.distributions import constraints
 
 from ..counts import PhotonList, PixelList
@@ -56,7 +56,12 @@ class Peaks(NamedTuple):
 
 
 def likelihood_ratio_maps(
-    data: Data, mean: Float[Array, "ny nx"], psf: PSF, widths: Float[Array, " k"], steps: tuple[int, ...]
+    data: Data,
+    mean: Float[Array, "ny nx"],
+    psf: PSF,
+    widths: Float[Array, " k"],
+    steps: tuple[int, ...],
+    wanted: Bool[Array, " ny"] | None = None,
 ) -> tuple[Float[Array, "k ny nx"], Float[Array, "k ny nx"]]:
     """Compute the best flux of a source on the centre of each pixel, and its ln likelihood ratio to none.
 
@@ -66,6 +71,7 @@ def likelihood_ratio_maps(
         psf: of the source.
         widths: of the PSF, one for each map, shape (k,) [pixels].
         steps: each map's distance between rows [pixels]; what lies between them is 0.
+        wanted: rows that are looked at, shape (ny,); 0 in the others. By default all.
 
     Returns:
         Flux [flux unit] and ln likelihood ratio, each ≥ 0, shape (k, ny, nx), in single precision.
@@ -89,8 +95,7 @@ def likelihood_ratio_maps(
     usable = total > _LEAST_LIGHT * jnp.max(total, axis=(1, 2), keepdims=True)
     total = jnp.where(usable, total, 1.0)
 
-    def one_row(place: tuple[Array, Array]) -> tuple[Array, Array]:
-        of, sources_row = place
+    def one_row(of: Array, sources_row: Array) -> tuple[Array, Array]:
         ratio = light_in[of, row - sources_row + ny - 1, column] * time_over_mean[:, None]
         sums = total[of, sources_row]
         flux = jnp.zeros(nx, jnp.float32)
@@ -103,9 +108,16 @@ def likelihood_ratio_maps(
 
     rows = [np.arange(0, ny, step) for step in steps]
     of, at = np.repeat(np.arange(len(steps)), [len(each) for each in rows]), np.concatenate(rows)
-    flux, gain = lax.map(one_row, (jnp.asarray(of), jnp.asarray(at)))
+    first = jnp.ones(len(at), bool) if wanted is None else wanted[at]
+    order = jnp.argsort(~first)  # those that are looked at come first
+
+    def put(turn: Array, maps: tuple[Array, Array]) -> tuple[Array, Array]:
+        place = jnp.asarray(of)[order[turn]], jnp.asarray(at)[order[turn]]
+        flux, gain = one_row(*place)
+        return maps[0].at[place].set(flux), maps[1].at[place].set(gain)
+
     nothing = jnp.zeros((len(steps), ny, nx), jnp.float32)
-    flux, gain = nothing.at[of, at].set(flux), nothing.at[of, at].set(gain)
+    flux, gain = lax.fori_loop(0, jnp.sum(first), put, (nothing, nothing))
     return jnp.where(usable, flux, 0.0), jnp.where(usable, jnp.maximum(gain, 0.0), 0.0)
 
 

@@ -27,25 +27,42 @@ def defensive_draws(rounds: tuple[int, int]) -> np.ndarray:
     return np.array([size * 4 // 9, *[int(_DEFENSIVE_SHARE * size)] * (number - 1)])
 
 
-class Rounds(NamedTuple):
-    """What the rounds hand on, with room for the draws of all of them.
+class Adapted(NamedTuple):
+    """The draws of all rounds, one after the other.
 
     Attributes:
-        draws: shape (n, d); 0 where there is none yet.
-        target: ln of the density there; -inf where there is no draw yet.
-        proposals: of all rounds, with a first axis.
-        log_densities: ln of the density of each round's proposal, and last of the defence, at each draw, shape
-            (rounds + 1, n).
-        log_proposal: ln of the density of all proposals so far, each with its share of the draws, shape (n,).
+        draws: shape (n, d).
+        target: ln of the density there, shape (n,).
+        log_proposal: ln of the density of all proposals, each with its share of the draws, shape (n,).
         log_own: ln of the density of each draw's own round, shape (n,).
     """
 
     draws: Float[Array, "n d"]
     target: Float[Array, " n"]
-    proposals: Mixture
-    log_densities: Float[Array, "rounds_and_1 n"]
     log_proposal: Float[Array, " n"]
     log_own: Float[Array, " n"]
+
+
+class Rounds(NamedTuple):
+    """What the rounds hand on, with room for the draws of all of them.
+
+    Attributes:
+        draws: 0 where there is none yet.
+        target: ln of the density there; -inf where there is no draw yet.
+        proposals: of all rounds, with a first axis.
+        by_round: ln of the density of each round's proposal (first axis) at each round's draws.
+        by_wide: ln of the density of the defence.
+        log_proposal: ln of the density of all proposals so far, each with its share of the draws.
+        log_own: ln of the density of each draw's own round.
+    """
+
+    draws: Float[Array, "rounds size d"]
+    target: Float[Array, "rounds size"]
+    proposals: Mixture
+    by_round: Float[Array, "rounds rounds size"]
+    by_wide: Float[Array, "rounds size"]
+    log_proposal: Float[Array, "rounds size"]
+    log_own: Float[Array, "rounds size"]
 
 
 def adapt(
@@ -56,7 +73,7 @@ def adapt(
     wide: Float[Array, "rounds size d"],
     log_wide: Callable[[Array], Array],
     defensive: np.ndarray,
-) -> Rounds:
+) -> Adapted:
     """Draw round after round.
 
     Args:
@@ -78,40 +95,52 @@ def adapt(
         few = jnp.asarray(defensive)[turn]
         near = mixture.sample(normals[turn], (place - few + uniforms[turn]) / (size - few), proposal)
         new = jnp.where((place < few)[:, None], wide[turn], near)
+        draws = before.draws.at[turn].set(new)
         proposals = jax.tree.map(lambda all_of, one: all_of.at[turn].set(one), before.proposals, proposal)
-        by_all = jnp.concatenate([jax.vmap(mixture.log_density, (None, 0))(new, proposals), log_wide(new)[None]])
-        own = jnp.logaddexp(by_all[turn] + jnp.log1p(-shares[turn]), by_all[-1] + jnp.log(shares[turn]))
-        draws = _put(before.draws, new, turn * size)
-        by_this = before.log_densities.at[turn].set(mixture.log_density(draws, proposal))
-        log_densities = _put(by_this.T, by_all.T, turn * size).T
+
+        def by_both(other: Array, table: Array) -> Array:
+            """The new proposal at the draws of another round, and the other round's at the new draws."""
+            its = jax.tree.map(lambda all_of: all_of[other], proposals)
+            table = table.at[turn, other].set(mixture.log_density(draws[other], proposal))
+            return table.at[other, turn].set(mixture.log_density(new, its))
+
+        by_round = before.by_round.at[turn, turn].set(mixture.log_density(new, proposal))
+        by_round = jax.lax.fori_loop(0, turn, by_both, by_round)
+        by_wide = before.by_wide.at[turn].set(log_wide(new))
         drawn = jnp.where(jnp.arange(number) <= turn, 1.0 / (turn + 1), 0.0)
-        log_shares = jnp.log(jnp.append(drawn * (1.0 - shares), drawn @ shares))
+        log_shares = jnp.log(drawn * (1.0 - shares))
+        everywhere = jnp.concatenate([by_round + log_shares[:, None, None], by_wide[None] + jnp.log(drawn @ shares)])
+        own = by_round[turn, turn] + jnp.log1p(-shares[turn]), by_wide[turn] + jnp.log(shares[turn])
         return Rounds(
             draws=draws,
-            target=_put(before.target, jax.vmap(log_target)(new), turn * size),
+            target=before.target.at[turn].set(jax.vmap(log_target)(new)),
             proposals=proposals,
-            log_densities=log_densities,
-            log_proposal=logsumexp(log_densities + log_shares[:, None], axis=0),
-            log_own=_put(before.log_own, own, turn * size),
+            by_round=by_round,
+            by_wide=by_wide,
+            log_proposal=logsumexp(everywhere, axis=0),
+            log_own=before.log_own.at[turn].set(jnp.logaddexp(*own)),
         )
 
-    total = number * size
     nothing = Rounds(
-        draws=jnp.zeros((total, dimension)),
-        target=jnp.full(total, -jnp.inf),
+        draws=jnp.zeros((number, size, dimension)),
+        target=jnp.full((number, size), -jnp.inf),
         proposals=jax.tree.map(lambda one: jnp.stack([one] * number), begin),
-        log_densities=jnp.zeros((number + 1, total)),
-        log_proposal=jnp.zeros(total),
-        log_own=jnp.zeros(total),
+        by_round=jnp.zeros((number, number, size)),
+        by_wide=jnp.zeros((number, size)),
+        log_proposal=jnp.zeros((number, size)),
+        log_own=jnp.zeros((number, size)),
     )
-    return jax.lax.fori_loop(0, number, turn_to, nothing)
+    done = jax.lax.fori_loop(0, number, turn_to, nothing)
+    return Adapted(
+        done.draws.reshape(-1, dimension), done.target.ravel(), done.log_proposal.ravel(), done.log_own.ravel()
+    )
 
 
 def _adapted(before: Rounds, turn: Array, begin: Mixture) -> Mixture:
     """Fit the next proposal to all weighted draws so far, from the latest one; the first time from the modes."""
     latest = jax.tree.map(lambda first, each: jnp.where(turn == 1, first, each[turn - 1]), begin, before.proposals)
-    weights = jax.nn.softmax(or_nothing(before.target) - before.log_proposal)
-    return mixture.fit_weighted(before.draws, weights, latest)
+    weights = jax.nn.softmax(or_nothing(before.target) - before.log_proposal, axis=(0, 1))
+    return mixture.fit_weighted(before.draws, weights, latest, turn)
 
 
 def _spread(first: Mixture) -> Mixture:
@@ -129,7 +158,3 @@ def _spread(first: Mixture) -> Mixture:
     locations = jnp.concatenate([at_modes, first.locations[:1]])
     factors = jnp.concatenate([first.factors, 3.0 * first.factors[:1]])
     return Mixture(jnp.full(len(locations), -jnp.log(len(locations))), locations, factors)
-
-
-def _put(values: Array, new: Array, place: Array) -> Array:
-    return jax.lax.dynamic_update_slice_in_dim(values, new, place, 0)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
-from jax.scipy.special import gammaln, logsumexp
+from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
 _PART = 1024
@@ -49,62 +49,109 @@ def heavy_tail(normals: Float[Array, "*n degrees"]) -> Float[Array, "*n"]:
     return jnp.sqrt(DEGREES / jnp.sum(normals**2, axis=-1))
 
 
-def log_components(u: Float[Array, "n d"], mixture: Mixture) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
-    """Return the logarithm of share times density of each component, and the squared Mahalanobis distances."""
+class Parts(NamedTuple):
+    """What each of m components adds to the density at each of n places.
+
+    Attributes:
+        relative: their densities times their shares over one number for each place, shape (m, n); the component that is
+            least far away has some 1, so that the sum is never 0.
+        height: ln of that number, shape (n,).
+        distances: squared Mahalanobis distances, shape (m, n).
+    """
+
+    relative: Float[Array, "m n"]
+    height: Float[Array, " n"]
+    distances: Float[Array, "m n"]
+
+
+def parts_at(u: Float[Array, "n d"], mixture: Mixture) -> Parts:
+    """Return what each component adds to the density.
+
+    A Student-t with whole degrees of freedom is a power of its distance: one logarithm for each place is enough, where
+    logarithm and exponential of each component would take most of the time.
+    """
     dimension = u.shape[1]
+    across = u.T
 
     def one(location: Array, factor: Array) -> tuple[Array, Array]:
         inverse = solve_triangular(factor, jnp.eye(dimension, dtype=u.dtype), lower=True)
-        distance = jnp.sum(((u - location) @ inverse.T) ** 2, axis=1)
-        log_norm = -jnp.sum(jnp.log(jnp.diagonal(factor)))
-        return log_norm - 0.5 * (DEGREES + dimension) * jnp.log1p(distance / DEGREES), distance
+        distance = jnp.sum((inverse @ (across - location[:, None])) ** 2, axis=0)
+        return -jnp.sum(jnp.log(jnp.diagonal(factor))), distance
 
-    shapes, distances = jax.vmap(one, out_axes=1)(mixture.locations, mixture.factors)
-    constant = gammaln(0.5 * (DEGREES + dimension)) - gammaln(0.5 * DEGREES)
-    return shapes + mixture.log_shares + constant - 0.5 * dimension * jnp.log(DEGREES * jnp.pi), distances
+    log_norms, distances = jax.vmap(one)(mixture.locations, mixture.factors)
+    constant = (
+        gammaln(0.5 * (DEGREES + dimension)) - gammaln(0.5 * DEGREES) - 0.5 * dimension * jnp.log(DEGREES * jnp.pi)
+    )
+    log_factors = mixture.log_shares + log_norms + constant
+    most = jnp.max(log_factors)
+    far = 1.0 + distances / DEGREES
+    used = ~jnp.isneginf(log_factors)[:, None]
+    least = jnp.min(jnp.where(used, far, jnp.inf), axis=0)
+    relative = jnp.exp(log_factors - most)[:, None] * _power(jnp.minimum(least / far, 1.0), DEGREES + dimension)
+    return Parts(relative, most - 0.5 * (DEGREES + dimension) * jnp.log(least), distances)
+
+
+def _power(base: Array, twice: int) -> Array:
+    """Raise to half of a whole number."""
+    return jax.lax.integer_pow(base, twice // 2) * (jnp.sqrt(base) if twice % 2 else 1.0)
 
 
 def log_density(u: Float[Array, "n d"], mixture: Mixture) -> Float[Array, " n"]:
     """Logarithm of the mixture's density."""
-    return logsumexp(log_components(u, mixture)[0], axis=1)
+    parts = parts_at(u, mixture)
+    return parts.height + jnp.log(jnp.sum(parts.relative, axis=0))
 
 
-def fit_weighted(u: Float[Array, "n d"], weights: Float[Array, " n"], start: Mixture, steps: int = 2) -> Mixture:
+def fit_weighted(
+    u: Float[Array, "blocks n d"],
+    weights: Float[Array, "blocks n"],
+    start: Mixture,
+    blocks: Array | int,
+    steps: int = 2,
+) -> Mixture:
     """Fit a mixture to weighted draws by expectation-maximisation for Student-t (Peel & McLachlan 2000).
 
     The scale matrices are held by a few pseudo-draws with the covariance of all draws, and the shares by one each: a
     handful of heavy weights cannot make a component collapse.
 
     Args:
-        u: draws, shape (n, d).
-        weights: their weights, summing to 1.
+        u: draws, shape (blocks, n, d).
+        weights: their weights, summing to 1, shape (blocks, n).
         start: where to begin; it also says the number of components.
+        blocks: how many of the blocks hold draws, the first ones; in the others the weights are 0.
         steps: of expectation-maximisation.
     """
-    dimension, members = u.shape[1], start.log_shares.size
+    dimension, members = u.shape[2], start.log_shares.size
     size = 1.0 / jnp.sum(weights**2)
     pseudo = dimension + 2.0
-    centre = _summed(weights[:, None], u)[0]
-    overall = _summed(u - centre, (u - centre) * weights[:, None])
+    all_draws, all_weights = u.reshape(-1, dimension), weights.reshape(-1, 1)
+    centre = _summed(all_weights, all_draws)[0]
+    overall = _summed(all_draws - centre, (all_draws - centre) * all_weights)
     laplace = start.factors[0] @ start.factors[0].T
     overall = (size * overall + pseudo * laplace) / (size + pseudo)
 
     def step(_: int, mixture: Mixture) -> Mixture:
-        log_parts, distances = log_components(u, mixture)
-        belongs = jax.nn.softmax(log_parts, axis=1) * weights[:, None] * size
-        pulled = belongs * (DEGREES + dimension) / (DEGREES + distances)
-        shares = jnp.sum(belongs, axis=0)
-        pull = jnp.sum(pulled, axis=0)
-        locations = (_summed(pulled, u) + mixture.locations) / (pull + 1.0)[:, None]
+        def add(block: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
+            parts = parts_at(u[block], mixture)
+            belongs = parts.relative / jnp.sum(parts.relative, axis=0) * weights[block] * size
+            pulled = belongs * (DEGREES + dimension) / (DEGREES + parts.distances)
 
-        def scale(member: Array, location: Array, share: Array) -> Array:
-            off = u - location
-            scatter = _summed(off, off * member[:, None])
-            return jnp.linalg.cholesky((scatter + pseudo * overall / members) / (share + pseudo))
+            def moments(member: Array, location: Array) -> Array:
+                off = jnp.concatenate([jnp.ones((len(member), 1)), u[block] - location], axis=1)
+                return _summed(off, off * member[:, None])
 
-        factors = jax.vmap(scale, in_axes=(1, 0, 0))(pulled, locations, shares)
+            return sums[0] + jnp.sum(belongs, axis=1), sums[1] + jax.vmap(moments)(pulled, mixture.locations)
+
+        nothing = jnp.zeros(members), jnp.zeros((members, dimension + 1, dimension + 1))
+        shares, sums = jax.lax.fori_loop(0, blocks, add, nothing)
+        pull, first, second = sums[:, 0, 0], sums[:, 0, 1:], sums[:, 1:, 1:]
+        moved = first / (pull + 1.0)[:, None]
+        crossed = first[:, :, None] * moved[:, None, :]
+        about = pull[:, None, None] * moved[:, :, None] * moved[:, None, :]
+        scatter = second - crossed - crossed.mT + about  # about the new locations
+        held = (scatter + pseudo * overall / members) / (shares + pseudo)[:, None, None]
         log_shares = jnp.log(shares + 1.0) - jnp.log(size + members)
-        return Mixture(log_shares, locations, factors)
+        return Mixture(log_shares, mixture.locations + moved, jnp.linalg.cholesky(held))
 
     return jax.lax.fori_loop(0, steps, step, start)
 

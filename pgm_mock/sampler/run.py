@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..errors import InputError
 from . import mixture
-from .adaptation import Rounds, adapt, defensive_draws
+from .adaptation import Adapted, adapt, defensive_draws
 from .laplace import distinct, laplace, log_mass
 from .mixture import DEGREES, Mixture
 from .weights import disagreement, log_evidence, problems, weigh
@@ -180,7 +180,7 @@ def sample(
 class Found(NamedTuple):
     """What is drawn, in units of the scale; and Laplace's approximation at the modes, with how many more there are."""
 
-    rounds: Rounds
+    rounds: Adapted
     first: Mixture
     mode_share: Array
     left_out: Array
