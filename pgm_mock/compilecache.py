@@ -8,9 +8,9 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path | None:
     """Keep JAX's compiled programs on disk, and take from there those that an earlier session compiled.
 
     The first fit of a session traces and compiles for ten seconds; with this it does so only once on a machine. A new
-    version of JAX or of this package does it anew; functions of the package that a session replaces by its own are not
-    seen. It is a choice for the whole session, which is why no function of the package
-    makes it but the commands.
+    version of JAX or of this package does it anew. Where a session replaces functions of the package by its own, their
+    programs are not taken from there and not left there. It is a choice for the whole session, which is why no function
+    of the package makes it but the commands.
 
     Args:
         folder: where to; by default the folder that JAX_COMPILATION_CACHE_DIR names, else `pgm_mock/compiled` in the

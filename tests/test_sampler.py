@@ -71,6 +71,19 @@ def test_mixture_density_holds_far_away_and_beside_a_component_without_a_share(d
     np.testing.assert_allclose(found, wanted, rtol=1e-10 if precision is np.float64 else 2e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_mixture_density_of_a_narrow_component_in_a_wide_one(precision):
+    """Oracle: SciPy's, where the wide one is far less dense than the narrow one at its middle, and all there is."""
+    factors = np.stack([1e-3 * np.eye(20), np.eye(20)])
+    mix = mixture.Mixture(
+        *(jnp.asarray(each.astype(precision)) for each in (np.log([0.5, 0.5]), np.zeros((2, 20)), factors))
+    )
+    u = np.array([[0.0] * 20, [1e-3] * 20, [1.0] * 20, [100.0] * 20])
+    each = [np.log(0.5) + stats.multivariate_t.logpdf(u, np.zeros(20), f @ f.T, df=5) for f in factors]
+    found = mixture.log_density(jnp.asarray(u.astype(precision)), mix)
+    np.testing.assert_allclose(found, np.logaddexp(*each), rtol=1e-5)
+
+
 def test_mixture_fit_looks_at_the_blocks_that_hold_draws():
     """Oracle: the fit to the same draws in one block."""
     rng = np.random.default_rng(4)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from functools import wraps
 
 import jax
@@ -12,7 +13,7 @@ import pytest
 
 from pgm_mock import Priors, fit
 from pgm_mock.inference import program, traced
-from pgm_mock.psf import GaussianPSF, light_in_pixels, register_psf
+from pgm_mock.psf import GaussianPSF, gaussian, light_in_pixels, register_psf
 
 RAMP = np.arange(1.0, 12.0)
 PLACE = (RAMP[None, :], RAMP[:, None], 5.2, 6.1, 1.3)
@@ -30,7 +31,7 @@ def folder(tmp_path):
 
 
 def kept(folder):
-    return sorted(folder.glob("traced/*/*"))
+    return sorted(folder.glob("pgm_mock_traced/*/*"))
 
 
 def light(psf=None):
@@ -116,22 +117,51 @@ def test_what_the_users_own_code_decides_is_not_kept(folder):
 
 
 def test_programs_of_old_versions_are_deleted(folder, monkeypatch):
+    mine = folder / "pgm_mock_traced" / "my thesis"
+    mine.mkdir(parents=True)
     for number in range(traced.FOLDERS + 3):
-        monkeypatch.setattr(traced, "_code", lambda number=number: f"code{number}")
+        monkeypatch.setattr(traced, "_code", lambda number=number: f"{number:016x}")
         program.forget()
         light()
-        os.utime(folder / "traced" / f"code{number}", (number, number))
+        os.utime(folder / "pgm_mock_traced" / f"{number:016x}", (number, number))
+    assert mine.exists()
     names = {path.parent.name for path in kept(folder)}
     assert len(names) == traced.FOLDERS
-    assert f"code{traced.FOLDERS + 2}" in names
+    assert f"{traced.FOLDERS + 2:016x}" in names
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(folder, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(traced, "_write", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     assert light().shape == (11, 11)
+    assert kept(folder) == []
+
+
+def test_what_cannot_be_exported_is_traced(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "flatbuffers", None)
+    monkeypatch.delitem(sys.modules, "jax._src.export.serialization", raising=False)
+    assert light().shape == (11, 11)
+    assert kept(folder) == []
+
+
+def test_what_a_session_puts_into_the_package_is_not_for_others(folder, monkeypatch):
+    """A function of its own is not kept, and a constant makes another key; neither takes what is there."""
+    first = light()
+    with monkeypatch.context() as patched:
+        real = gaussian.gaussian_in_unit_interval
+        patched.setattr(gaussian, "gaussian_in_unit_interval", lambda *a: 2.0 * real(*a))
+        program.forget()
+        assert np.allclose(light(), 4.0 * first)
+    assert len(kept(folder)) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(gaussian, "A_CONSTANT", 3, raising=False)
+        program.forget()
+        light()
+    assert len(kept(folder)) == 2
+    program.forget()
+    assert np.array_equal(light(), first)
 
 
 KEY = """

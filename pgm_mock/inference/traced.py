@@ -5,21 +5,26 @@ lowered first: for a fit that takes longer than all the rest. `jax.export` write
 beside JAX's own files, under a key that is had without tracing: the function, the structure, shapes and types of its
 arguments, and all that its trace depends on besides (the package's code, the versions, JAX's settings).
 
-Kept are functions of the package alone, of arguments whose classes are the package's, JAX's, NumPyro's or NumPy's: what
-code of the user's own does may change while its names stay. Nothing is kept where no folder is chosen.
+Kept are functions of the package alone, on a CPU, of arguments whose classes are the package's, JAX's, NumPyro's or
+NumPy's: what code of the user's own does may change while its names stay. Nothing is kept where no folder is chosen.
+What cannot be written or read is traced: a cache never stops a fit.
 """
 
 import hashlib
+import inspect
 import io
 import os
 import pickle
+import re
 import shutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
 
 import jax
 import jax.export
@@ -28,11 +33,13 @@ import numpy as np
 import numpyro
 from numpyro.distributions import Distribution
 
+from ..errors import InputError
 from ..files import replacing
 
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = 4
 """How many versions of the code have their programs on disk, the latest that were used; older ones are deleted."""
+_FOLDER = "pgm_mock_traced"
 _KNOWN = {PACKAGE.name, "jax", "jaxlib", "numpyro", "numpy", "builtins", "collections", "functools"}
 
 
@@ -60,9 +67,8 @@ def traced(program: Callable[..., Any], arguments: tuple[Any, ...], static: Mapp
     if path is None:
         return None
     leaves, structure = jax.tree.flatten(arguments)
-    if (content := _read(path)) is not None:
-        exported, result = content
-        return Traced(jax.jit(jax.export.deserialize(bytearray(exported)).call), jax.tree.structure(result))
+    if (kept := _read(path)) is not None:
+        return kept
     results: list[Any] = []
 
     def function(*leaves: Any) -> Any:
@@ -70,25 +76,37 @@ def traced(program: Callable[..., Any], arguments: tuple[Any, ...], static: Mapp
         results.append(result)
         return parts
 
-    written = jax.export.export(jax.jit(function))(*leaves)
-    with suppress(OSError):  # a full disk, or a folder that is no longer there: the next process traces again
-        _write(path, bytes(written.serialize()), jax.tree.unflatten(results[0], range(results[0].num_leaves)))
-    return Traced(jax.jit(written.call), results[0])
+    try:
+        exported = jax.export.export(jax.jit(function))(*leaves)
+        content = bytes(exported.serialize())
+    except (ImportError, NotImplementedError, ValueError):  # no flatbuffers, or an operation that may not be kept
+        return None
+    with suppress(OSError, InputError):  # a full disk, another user's folder: the next process traces again
+        _write(path, content, jax.tree.unflatten(results[0], range(results[0].num_leaves)))
+    return Traced(jax.jit(exported.call), results[0])
 
 
-def _read(path: Path) -> tuple[bytes, Any] | None:
+def _read(path: Path) -> Traced | None:
     """Return what `_write` wrote; None where there is nothing, or something else."""
     try:
         content = path.read_bytes()
+        os.utime(path.parent)  # the latest that were used stay
     except OSError:
         return None
     checksum, content = content[:32], content[32:]
-    return cast(Any, pickle.loads(content)) if hashlib.sha256(content).digest() == checksum else None
+    if hashlib.sha256(content).digest() != checksum:
+        return None
+    exported, result = pickle.loads(content)
+    try:
+        return Traced(jax.jit(jax.export.deserialize(bytearray(exported)).call), jax.tree.structure(result))
+    except (ImportError, ValueError):  # no flatbuffers, or another version of them
+        return None
 
 
 def _write(path: Path, exported: bytes, result: Any) -> None:
-    if not path.parent.exists():
-        path.parent.mkdir(parents=True)
+    is_new = not path.parent.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if is_new:
         _delete_old(path.parent)
     content = pickle.dumps((exported, result))
     with replacing(path) as part:
@@ -97,8 +115,8 @@ def _write(path: Path, exported: bytes, result: Any) -> None:
 
 def _delete_old(folder: Path) -> None:
     """Delete what other versions of the code left, but for the latest."""
-    others = sorted(folder.parent.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
-    for other in others[FOLDERS:]:
+    others = [one for one in folder.parent.iterdir() if one != folder and re.fullmatch("[0-9a-f]{16}", one.name)]
+    for other in sorted(others, key=lambda one: one.stat().st_mtime, reverse=True)[FOLDERS - 1 :]:
         shutil.rmtree(other, ignore_errors=True)
 
 
@@ -112,12 +130,14 @@ def _path(program: Any, arguments: tuple[Any, ...], static: Mapping[str, Any]) -
     types = [str(jax.typeof(leaf)) for leaf in leaves]
     outlined = jax.tree.unflatten(structure, range(len(leaves)))
     stream = io.BytesIO()
+    description = _Description(stream)
     try:
-        _Description(stream).dump((program.__module__, program.__qualname__, types, outlined, sorted(static.items())))
+        description.dump((program.__module__, program.__qualname__, types, outlined, sorted(static.items())))
+        loaded = "\n".join(_loaded_code({program.__module__, *description.modules}))
     except (pickle.PicklingError, TypeError, AttributeError):  # a class of the user's own, or one that cannot tell
         return None
-    key = hashlib.sha256(_settings() + stream.getvalue()).hexdigest()[:32]
-    return Path(folder) / "traced" / _code() / f"{program.__name__}-{key}"
+    key = hashlib.sha256(_settings() + stream.getvalue() + loaded.encode()).hexdigest()[:32]
+    return Path(folder) / _FOLDER / _code() / f"{program.__name__}-{key}"
 
 
 class _Description(pickle.Pickler):
@@ -126,6 +146,7 @@ class _Description(pickle.Pickler):
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream, protocol=5)
         self.fast = True  # no memory of what was written: two equal texts need not be one object
+        self.modules: set[str] = set()
 
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, Distribution):  # the order of its attributes is that of a set
@@ -133,7 +154,78 @@ class _Description(pickle.Pickler):
         module = getattr(thing, "__module__", None) if hasattr(thing, "__qualname__") else type(thing).__module__
         if str(module).partition(".")[0] not in _KNOWN:
             raise pickle.PicklingError(f"{module} is not the package's")
+        if _is_own(module):
+            self.modules.add(str(module))
         return NotImplemented
+
+
+def _is_own(module: Any) -> bool:
+    return str(module).partition(".")[0] == PACKAGE.name
+
+
+def _loaded_code(names: set[str]) -> Iterator[str]:
+    """Describe the code and the constants of modules as they are now, and of those of the package that they import.
+
+    A session may have put functions of its own there, or have loaded the package before its files were changed.
+    """
+    todo, done = sorted(names, reverse=True), set(names)
+    while todo:
+        name = todo.pop()
+        yield name
+        for attribute, value in sorted(vars(sys.modules[name]).items()):
+            home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(home, str) and home != name and _is_own(home):
+                if home in sys.modules and home not in done:
+                    todo.append(home)
+                    done.add(home)
+            elif not attribute.startswith("__"):
+                yield from _told_of(attribute, value)
+
+
+def _told_of(name: str, value: Any) -> Iterator[str]:
+    """Describe a function, the functions of a class, or constants; of all else there is nothing to tell."""
+    if isinstance(value, (classmethod, staticmethod)):
+        value = value.__func__
+    elif isinstance(value, (property, cached_property)):
+        value = value.fget if isinstance(value, property) else value.func
+    value = inspect.unwrap(value)
+    if isinstance(value, FunctionType):
+        if not _is_installed(value.__module__):
+            raise pickle.PicklingError(f"{name} is a function of the session's own")
+        yield f"{name} {value.__module__} {_told_of_code(value.__code__)}"
+        yield from _told_of(name, (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()))
+    elif isinstance(value, type):
+        yield f"{name} {value.__module__}"
+        if _is_own(value.__module__):
+            for attribute, each in sorted(vars(value).items()):
+                yield from _told_of(f"{name}.{attribute}", each)
+    elif isinstance(value, partial):
+        yield from _told_of(name, (value.func, *value.args, *value.keywords.values()))
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _told_of(name, each)
+    elif isinstance(value, (str, int, float, complex, bytes)):
+        yield f"{name} {value!r}"
+    elif isinstance(value, np.ndarray):
+        yield f"{name} {value.dtype} {value.tobytes()!r}"
+
+
+@cache
+def _is_installed(module: str) -> bool:
+    """Whether a module is the package's, Python's, or one of those that are installed beside it."""
+    if _is_own(module) or module.startswith("namedtuple_") or module.partition(".")[0] in sys.stdlib_module_names:
+        return True
+    return "-packages" in str(getattr(sys.modules.get(module), "__file__", None))
+
+
+def _told_of_code(code: CodeType) -> str:
+    constants = (
+        _told_of_code(each)
+        if isinstance(each, CodeType)
+        else repr(sorted(map(repr, each)) if isinstance(each, frozenset) else each)
+        for each in code.co_consts
+    )
+    return f"{code.co_code!r} {code.co_names} {code.co_varnames} {' '.join(constants)}"
 
 
 def _settings() -> bytes:

@@ -53,9 +53,8 @@ class Parts(NamedTuple):
     """What each of m components adds to the density at each of n places.
 
     Attributes:
-        relative: their densities times their shares over one number for each place, shape (m, n); the component that is
-            least far away has some 1, so that the sum is never 0.
-        height: ln of that number, shape (n,).
+        relative: their densities times their shares over the largest of them, shape (m, n).
+        height: ln of the largest, shape (n,).
         distances: squared Mahalanobis distances, shape (m, n).
     """
 
@@ -71,7 +70,7 @@ def parts_at(u: Float[Array, "n d"], mixture: Mixture) -> Parts:
     logarithm and exponential of each component would take most of the time.
     """
     dimension = u.shape[1]
-    across = u.T
+    across, power = u.T, 0.5 * (DEGREES + dimension)
 
     def one(location: Array, factor: Array) -> tuple[Array, Array]:
         inverse = solve_triangular(factor, jnp.eye(dimension, dtype=u.dtype), lower=True)
@@ -79,21 +78,19 @@ def parts_at(u: Float[Array, "n d"], mixture: Mixture) -> Parts:
         return -jnp.sum(jnp.log(jnp.diagonal(factor))), distance
 
     log_norms, distances = jax.vmap(one)(mixture.locations, mixture.factors)
-    constant = (
-        gammaln(0.5 * (DEGREES + dimension)) - gammaln(0.5 * DEGREES) - 0.5 * dimension * jnp.log(DEGREES * jnp.pi)
-    )
+    constant = gammaln(power) - gammaln(0.5 * DEGREES) - 0.5 * dimension * jnp.log(DEGREES * jnp.pi)
     log_factors = mixture.log_shares + log_norms + constant
     most = jnp.max(log_factors)
-    far = 1.0 + distances / DEGREES
-    used = ~jnp.isneginf(log_factors)[:, None]
-    least = jnp.min(jnp.where(used, far, jnp.inf), axis=0)
-    relative = jnp.exp(log_factors - most)[:, None] * _power(jnp.minimum(least / far, 1.0), DEGREES + dimension)
-    return Parts(relative, most - 0.5 * (DEGREES + dimension) * jnp.log(least), distances)
+    # Roots of the densities: near one component and far from another, either would be 0 in single precision.
+    roots = jnp.exp((log_factors - most) / power)[:, None] / (1.0 + distances / DEGREES)
+    best = jnp.maximum(jnp.max(roots, axis=0), jnp.finfo(u.dtype).tiny)
+    return Parts(_power(roots / best, DEGREES + dimension), most + power * jnp.log(best), distances)
 
 
 def _power(base: Array, twice: int) -> Array:
-    """Raise to half of a whole number."""
-    return jax.lax.integer_pow(base, twice // 2) * (jnp.sqrt(base) if twice % 2 else 1.0)
+    """Raise to half of a whole number; 0 has a slope, too."""
+    root = jnp.sqrt(jnp.maximum(base, jnp.finfo(base.dtype).tiny)) if twice % 2 else 1.0
+    return jax.lax.integer_pow(base, twice // 2) * root
 
 
 def log_density(u: Float[Array, "n d"], mixture: Mixture) -> Float[Array, " n"]:
@@ -133,7 +130,8 @@ def fit_weighted(
     def step(_: int, mixture: Mixture) -> Mixture:
         def add(block: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
             parts = parts_at(u[block], mixture)
-            belongs = parts.relative / jnp.sum(parts.relative, axis=0) * weights[block] * size
+            total = jnp.maximum(jnp.sum(parts.relative, axis=0), jnp.finfo(u.dtype).tiny)
+            belongs = parts.relative / total * weights[block] * size
             pulled = belongs * (DEGREES + dimension) / (DEGREES + parts.distances)
 
             def moments(member: Array, location: Array) -> Array:
