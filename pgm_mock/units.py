@@ -24,6 +24,8 @@ _FAR = 5.0
 """Factor by which max / EXPOSURE may differ from 1 before a unit is doubted."""
 _SHORTEST, _LONGEST = 1e-2, 1e9
 """Exposures of telescopes [s]."""
+_LEAST_AREA = 5.0
+"""Effective area that a telescope has at its axis, at least [cm2]."""
 _USUAL = ("s", "ks", "Ms", "min", "h", "d")
 """Units of time in which exposure maps come; others are doubted where no EXPOSURE confirms them."""
 _LONGEST_TEXT = 100
@@ -73,7 +75,8 @@ def exposure_unit(header: Mapping[str, Any], exposure: np.ndarray, given: str | 
     if given is not None:
         unit = _parse(given)
         if unit is None:
-            raise InputError(f"exposure_unit: expected a unit that astropy reads, such as 's', found {shown(given)}")
+            wanted = "expected a unit of time, of area, or of both, such as 's' or 'cm2 s'"
+            raise InputError(f"exposure_unit: {wanted}, found {shown(given)}")
         _doubt(unit, most, seconds, f"{given!r}, as given")
         return _in_time(unit, seconds, "as given", assumed=False)
     unit = _parse(header.get("BUNIT"))
@@ -113,10 +116,18 @@ def _warn_of_guess(seen: str, taken: str) -> None:
 
 
 def _doubt(unit: str, most: float, seconds: float | None, told: str) -> None:
-    """Warn where a map's largest value, in a unit of time, is far from EXPOSURE, or is no time of an observation."""
+    """Warn where a map's largest value is far from EXPOSURE, is no time of an observation, or no telescope's area."""
     from astropy import units
 
-    found = units.Unit(unit)
+    found, counts_per_photon = units.Unit(unit), units.ct / units.photon
+    for area_time in (units.cm**2 * units.s, units.cm**2 * units.s * counts_per_photon):
+        if seconds is not None and found.is_equivalent(area_time):
+            area = most * float(found.to(area_time)) / seconds
+            if area < _LEAST_AREA:
+                value = f"in {told} the map's largest value is an effective area of {area:.3g} cm2 for EXPOSURE"
+                warnings.warn(
+                    f"exposure unit: {value}, which no telescope has: every flux depends on it", DataWarning, 4
+                )
     if not found.is_equivalent(units.s):
         return
     longest = most * float(found.to(units.s))

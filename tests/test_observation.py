@@ -200,6 +200,12 @@ class TestUnits:
     @pytest.mark.parametrize(
         ("header", "top", "given", "said"),
         [
+            (
+                {"EXPOSURE": 28_337.0},
+                28_168,
+                "cm2 s",
+                r"an effective area of 0\.994 cm2 for EXPOSURE, which no telescope",
+            ),
             ({"EXPOSURE": 28_337.0}, 28_168, "ks", r"2\.82e\+07 s in 'ks', as given, but EXPOSURE is 28337 s"),
             ({"EXPOSURE": 28_337.0, "BUNIT": "ks"}, 28_168, None, r"in BUNIT = 'ks', but EXPOSURE is 28337 s"),
             ({"EXPOSURE": 28_337.0, "BUNIT": "ms"}, 28_168, None, r"28\.2 s in BUNIT = 'ms', but EXPOSURE is 28337 s"),
@@ -234,7 +240,9 @@ class TestUnits:
             Observation.read(write(COUNTS), path, exposure_unit=given)
 
     def test_a_word_that_is_no_unit(self, write, exposure):
-        with pytest.raises(InputError, match=r"exposure\.fits: exposure_unit: expected a unit .* found 'parsnips'"):
+        with pytest.raises(
+            InputError, match=r"exposure\.fits: exposure_unit: expected a unit of time.* found 'parsnips'"
+        ):
             Observation.read(write(COUNTS), exposure, exposure_unit="parsnips")
 
     def test_an_area_without_a_time(self, write):
