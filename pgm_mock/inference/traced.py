@@ -66,9 +66,9 @@ def traced(program: Callable[..., Any], arguments: tuple[Any, ...], static: Mapp
     path = _path(program, arguments, static)
     if path is None:
         return None
-    leaves, structure = jax.tree.flatten(arguments)
     if (kept := _read(path)) is not None:
         return kept
+    leaves, structure = jax.tree.flatten(arguments)
     results: list[Any] = []
 
     def function(*leaves: Any) -> Any:
@@ -123,7 +123,7 @@ def _delete_old(folder: Path) -> None:
 def _path(program: Any, arguments: tuple[Any, ...], static: Mapping[str, Any]) -> Path | None:
     """Where the program is kept; None where it is not."""
     folder = jax.config.jax_compilation_cache_dir
-    own = program.__module__.partition(".")[0] == PACKAGE.name and "<" not in program.__qualname__
+    own = _is_own(program.__module__) and "<" not in program.__qualname__
     if not folder or "://" in folder or not own or jax.default_backend() != "cpu" or jax.device_count() > 1:
         return None
     leaves, structure = jax.tree.flatten(arguments)
@@ -218,6 +218,7 @@ def _is_installed(module: str) -> bool:
     return "-packages" in str(getattr(sys.modules.get(module), "__file__", None))
 
 
+@cache
 def _told_of_code(code: CodeType) -> str:
     constants = (
         _told_of_code(each)
