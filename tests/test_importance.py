@@ -25,6 +25,8 @@ from pgm_mock.inference.sourcefree import source_free
 from pgm_mock.inference.unconstrained import Data
 from pgm_mock.psf import GaussianPSF
 from pgm_mock.resources import resource
+from tests.benchmarks.modes import default_priors, weighted_draws
+from tests.reference import modes
 from tests.test_fit import REFERENCE
 
 PSF = GaussianPSF()
@@ -403,6 +405,21 @@ for number in (2500, 12000):
     draws = fit(stamp, Priors.default(stamp), num_draws=number)["posterior"]["flux"].values
     print(hashlib.sha256(draws.tobytes()).hexdigest())
 """
+
+
+@pytest.mark.slow
+def test_a_hot_pixel_in_the_outermost_row_may_be_a_source_beyond_it():
+    """Its flux has no bound there: 1.5 % of the posterior widen it by half, and are found. Oracle: tests/reference."""
+    counts, exposure, _ = modes.make_mock("hot_pixels", [modes.SEED, 28])
+    expected = modes.posterior(modes.Stamp(counts, exposure, modes.Prior.default(exposure, 21.0, 21.0)), 3)
+    stamp = Observation(counts, exposure, name="hot pixel")
+    (found,) = fit_many([stamp], [default_priors(stamp)])
+    assert found.certified
+    theta, weights = weighted_draws(found)
+    mean = weights @ theta
+    np.testing.assert_array_less(np.abs(mean - expected["mean"]), 0.25 * expected["sd"])
+    np.testing.assert_allclose(np.sqrt(weights @ (theta - mean) ** 2), expected["sd"], rtol=0.2)
+    assert found.numbers["log_evidence"] == pytest.approx(expected["ln_evidence"], abs=0.1)
 
 
 @pytest.mark.slow

@@ -2,8 +2,23 @@
 
 import numpy as np
 import pytest
+from scipy import optimize
 
-from tests.reference.modes import BIN, KINDS, MARGIN, Prior, Stamp, add_gaussian, bins, make_mock, posterior, regions_of
+from tests.reference.modes import (
+    BIN,
+    FIRST_STEPS,
+    KINDS,
+    MARGIN,
+    SEED,
+    Cells,
+    Prior,
+    Stamp,
+    add_gaussian,
+    bins,
+    make_mock,
+    posterior,
+    regions_of,
+)
 
 
 def two_sources():
@@ -57,6 +72,32 @@ def test_summits_and_their_shares():
     assert labels.shape == (len(edges) - 1,) * 2
     _, alone = regions_of(*one.T, np.full(6000, 1 / 6000), edges, edges)
     assert alone[0, 2] > 0.99
+
+
+def test_inner_fits_of_something_wide_arrive():
+    """The best flux and background for a source as wide as a ring of four bright ones are SciPy's."""
+    counts, exposure, _ = make_mock("ring", [SEED, 65])
+    stamp = Stamp(counts, exposure, Prior.default(exposure, 21.0, 21.0))
+    place = {"x": 20.9, "y": 21.8, "s": 2.3}
+    nothing = np.zeros(1)
+    start = {"flux": nothing + np.log(10 / 1e4), "background": nothing + np.log(counts.sum() / exposure.sum())}
+    cells = Cells(
+        **{name: nothing + value for name, value in place.items()},
+        **start,
+        half=nothing + 0.5,
+        half_s=nothing + 0.1,
+        height=nothing,
+        counts=nothing,
+        curvature=np.zeros((1, 3)),
+    )
+    found = stamp.inner_fits(cells, FIRST_STEPS)
+
+    def loss(logs):
+        theta = np.array([[place["x"], place["y"], *logs, place["s"]]])
+        return -(stamp.log_likelihood(theta) + stamp.prior.log_density(theta))[0]
+
+    best = optimize.minimize(loss, (-2.0, -12.0), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
+    np.testing.assert_allclose([found.flux[0], found.background[0]], best.x, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -165,6 +165,35 @@ def test_evidence_is_not_low_because_proposals_were_fitted_to_the_draws():
         assert low or np.mean(values) < 1 + 4 * error
 
 
+def test_a_shear_straightens_a_bent_density():
+    """x ~ N(0, 1), y ~ N(2 x², 0.1): bent in (x, y), a Gaussian in (x, y - 2 x²); the integral is 1 in both."""
+    size, defensive = 600, np.array([260, 60, 60, 60])
+    first = mixture.Mixture(jnp.zeros(1), jnp.zeros((1, 2)), 0.5 * jnp.eye(2)[None])
+    generator = np.random.default_rng(2)
+    normals, uniforms = generator.standard_normal((4, size, 2 + mixture.DEGREES)), generator.random((4, size))
+    wide = jnp.asarray(generator.normal(0.0, 3.0, (4, size, 2)))
+    log_wide = lambda u: jnp.sum(jax.scipy.stats.norm.logpdf(u, 0.0, 3.0), axis=1)  # noqa: E731
+
+    def target(u):
+        return jax.scipy.stats.norm.logpdf(u[0]) + jax.scipy.stats.norm.logpdf(u[1], 2.0 * u[0] ** 2, 0.1)
+
+    def weighted(**shear):
+        found = adapt(target, first, normals, uniforms, wide, log_wide, defensive, **shear)
+        np.testing.assert_allclose(found.target, jax.vmap(target)(found.draws), rtol=1e-12)
+        return found, weigh(np.asarray(found.target), np.asarray(found.log_proposal))
+
+    (_, bent), (found, straight) = (
+        weighted(),
+        weighted(shear=lambda u: jnp.zeros_like(u).at[:, 1].set(-2.0 * u[:, 0] ** 2)),
+    )
+    assert straight.ess > 3.0 * bent.ess
+    assert log_evidence(found.target, found.log_own, 4) == pytest.approx(0.0, abs=0.1)
+    shares, (x, y) = np.exp(straight.log_weights), np.asarray(found.draws).T
+    assert shares @ x == pytest.approx(0.0, abs=0.15)
+    assert shares @ (y - 2.0 * x**2) == pytest.approx(0.0, abs=0.02)
+    assert shares @ y == pytest.approx(2.0, abs=0.4)
+
+
 def test_a_sample_of_equal_weights_has_each_draw_as_often_as_its_weight_says():
     """Systematic resampling takes a draw of weight w floor(m w) or ceil(m w) times of m."""
     weights = np.random.default_rng(4).dirichlet(np.full(300, 0.3))

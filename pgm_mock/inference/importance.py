@@ -32,6 +32,7 @@ from ..scene import SOURCE, Pixels
 from .limits import Aperture, aperture_at, upper_limit
 from .modes import FEW, climb, starting_points
 from .nosource import OF_SOURCE, has_more
+from .seen import counts_seen
 from .sourcefree import SourceFree, source_free
 from .unconstrained import Data, Frame, Point, constrain, places, prior_vectors
 
@@ -186,15 +187,9 @@ def sample(noise: Noise, data: Data, priors: Priors, dark: Dark, *, modes: int =
     proposal, share, unkept = distinct(ends.modes, ends.factors, ends.masses, modes)
     defence = Defence(background, 1.5 * dark.spread)
     wide = _defensive(noise, from_prior, defensive, priors, defence)
-    adapted = adapt(
-        log_target,
-        proposal,
-        noise.near,
-        noise.places,
-        wide,
-        lambda u: _log_defence(u, frame, priors, defence),
-        defensive,
-    )
+    straight, shear = counts_seen(proposal, frame, data, priors)
+    log_defence = partial(_log_defence, frame=frame, priors=priors, defence=defence)
+    adapted = adapt(log_target, straight, noise.near, noise.places, wide, log_defence, defensive, shear)
     at_modes = constrain(frame.point(proposal.locations, priors), priors)
     asked = constrain(frame.point(middle, priors), priors)
     at_best = constrain(frame.point(ends.best, priors), priors)

@@ -47,7 +47,8 @@ class Rounds(NamedTuple):
     """What the rounds hand on, with room for the draws of all of them.
 
     Attributes:
-        draws: 0 where there is none yet.
+        draws: in the coordinates of the target; 0 where there is none yet.
+        sheared: the same in those of the mixtures.
         target: ln of the density there; -inf where there is no draw yet.
         proposals: of all rounds, with a first axis.
         by_round: ln of the density of each round's proposal (first axis) at each round's draws.
@@ -57,6 +58,7 @@ class Rounds(NamedTuple):
     """
 
     draws: Float[Array, "rounds size d"]
+    sheared: Float[Array, "rounds size d"]
     target: Float[Array, "rounds size"]
     proposals: Mixture
     by_round: Float[Array, "rounds rounds size"]
@@ -73,16 +75,20 @@ def adapt(
     wide: Float[Array, "rounds size d"],
     log_wide: Callable[[Array], Array],
     defensive: np.ndarray,
+    shear: Callable[[Array], Array] = jnp.zeros_like,
 ) -> Adapted:
     """Draw round after round.
 
     Args:
         log_target: ln of the density of one vector, which may be NaN.
-        first: proposal of the first round, beside its defence.
+        first: proposal of the first round, beside its defence, in the coordinates of the mixtures.
         normals, uniforms: random numbers for the draws from the mixtures.
         wide: draws of the defence, of which the first few of each round are used.
         log_wide: ln of the defence's density at each of n vectors.
         defensive: how many of each round's draws are its defence.
+        shear: what the coordinates of the mixtures have more than the target's, of vectors (n, d) in either: where a
+            density is bent, some coordinate plus a function of others that are not sheared may be straight. Densities
+            are the same in both.
     """
     number, size, dimension = wide.shape
     normals, uniforms, place = jnp.asarray(normals), jnp.asarray(uniforms), jnp.arange(size)
@@ -94,26 +100,31 @@ def adapt(
         proposal = jax.lax.cond(turn == 0, lambda: at_modes, lambda: _adapted(before, turn, begin))
         few = jnp.asarray(defensive)[turn]
         near = mixture.sample(normals[turn], (place - few + uniforms[turn]) / (size - few), proposal)
-        new = jnp.where((place < few)[:, None], wide[turn], near)
-        draws = before.draws.at[turn].set(new)
+        of_defence = (place < few)[:, None]
+        either = jnp.where(of_defence, wide[turn], near)
+        moved = shear(either)
+        here = jnp.where(of_defence, either, either - moved)
+        new = jnp.where(of_defence, either + moved, either)
+        sheared = before.sheared.at[turn].set(new)
         proposals = jax.tree.map(lambda all_of, one: all_of.at[turn].set(one), before.proposals, proposal)
 
         def by_both(other: Array, table: Array) -> Array:
             """The new proposal at the draws of another round, and the other round's at the new draws."""
             its = jax.tree.map(lambda all_of: all_of[other], proposals)
-            table = table.at[turn, other].set(mixture.log_density(draws[other], proposal))
+            table = table.at[turn, other].set(mixture.log_density(sheared[other], proposal))
             return table.at[other, turn].set(mixture.log_density(new, its))
 
         by_round = before.by_round.at[turn, turn].set(mixture.log_density(new, proposal))
         by_round = jax.lax.fori_loop(0, turn, by_both, by_round)
-        by_wide = before.by_wide.at[turn].set(log_wide(new))
+        by_wide = before.by_wide.at[turn].set(log_wide(here))
         drawn = jnp.where(jnp.arange(number) <= turn, 1.0 / (turn + 1), 0.0)
         log_shares = jnp.log(drawn * (1.0 - shares))
         everywhere = jnp.concatenate([by_round + log_shares[:, None, None], by_wide[None] + jnp.log(drawn @ shares)])
         own = by_round[turn, turn] + jnp.log1p(-shares[turn]), by_wide[turn] + jnp.log(shares[turn])
         return Rounds(
-            draws=draws,
-            target=before.target.at[turn].set(jax.vmap(log_target)(new)),
+            draws=before.draws.at[turn].set(here),
+            sheared=sheared,
+            target=before.target.at[turn].set(jax.vmap(log_target)(here)),
             proposals=proposals,
             by_round=by_round,
             by_wide=by_wide,
@@ -121,8 +132,17 @@ def adapt(
             log_own=before.log_own.at[turn].set(jnp.logaddexp(*own)),
         )
 
-    nothing = Rounds(
+    done = jax.lax.fori_loop(0, number, turn_to, _room(number, size, dimension, begin))
+    return Adapted(
+        done.draws.reshape(-1, dimension), done.target.ravel(), done.log_proposal.ravel(), done.log_own.ravel()
+    )
+
+
+def _room(number: int, size: int, dimension: int, begin: Mixture) -> Rounds:
+    """Make room for so many rounds of so many draws."""
+    return Rounds(
         draws=jnp.zeros((number, size, dimension)),
+        sheared=jnp.zeros((number, size, dimension)),
         target=jnp.full((number, size), -jnp.inf),
         proposals=jax.tree.map(lambda one: jnp.stack([one] * number), begin),
         by_round=jnp.zeros((number, number, size)),
@@ -130,17 +150,13 @@ def adapt(
         log_proposal=jnp.zeros((number, size)),
         log_own=jnp.zeros((number, size)),
     )
-    done = jax.lax.fori_loop(0, number, turn_to, nothing)
-    return Adapted(
-        done.draws.reshape(-1, dimension), done.target.ravel(), done.log_proposal.ravel(), done.log_own.ravel()
-    )
 
 
 def _adapted(before: Rounds, turn: Array, begin: Mixture) -> Mixture:
     """Fit the next proposal to all weighted draws so far, from the latest one; the first time from the modes."""
     latest = jax.tree.map(lambda first, each: jnp.where(turn == 1, first, each[turn - 1]), begin, before.proposals)
     weights = jax.nn.softmax(or_nothing(before.target) - before.log_proposal, axis=(0, 1))
-    return mixture.fit_weighted(before.draws, weights, latest, turn)
+    return mixture.fit_weighted(before.sheared, weights, latest, turn)
 
 
 def _spread(first: Mixture) -> Mixture:

@@ -1,4 +1,5 @@
-"""Fit stamps that hold several sources with one, and compare with the reference posteriors of tests/reference/modes.py.
+"""Fit stamps that hold several sources with one, and compare with the reference posteriors of tests/reference/modes.py;
+writes MODES.md beside this file.
 
     python tests/reference/modes.py --n 300 --out modes.npz && python -m tests.benchmarks.modes modes.npz
 
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--method", default="auto", help="of fit_many")
     parser.add_argument("--most", type=int, default=None, help="only the first of the mocks")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=None, help="where to write what is printed, too")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "MODES.md")
     options = parser.parse_args()
     with np.load(options.stored, allow_pickle=False) as stored:
         references = json.loads(str(stored["rows"]))[: options.most]
@@ -126,15 +127,15 @@ def main() -> None:
         if said:
             listed.append(f"- {verdict}: {stamp.name} ({reference['said']}), {posterior.tried[-1]}: {'; '.join(said)}")
     columns = ("wrong", "fine", "not certified", "of these off", "more than one attempt")
-    lines = [f"{len(stamps)} stamps fitted in {seconds:.0f} s (compilation included)", ""]
+    lines = ["# Stamps with several sources, fitted with one", ""]
+    lines += [f"{len(stamps)} stamps in {seconds:.0f} s, compiling included; seed {options.seed}.", ""]
     lines += [f"| kind | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     whole = sum(table.values(), collections.Counter())
     for kind, counted in [*table.items(), ("all", whole)]:
         lines.append(f"| {kind} | {' | '.join(str(counted[column]) for column in columns)} |")
-    text = "\n".join([*lines, "", *listed])
+    text = "\n".join([*lines, *(["", *listed] if listed else [])])
     print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    options.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

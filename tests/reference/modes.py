@@ -56,6 +56,7 @@ LAYER = 0.25  # cells' first side in ln sigma
 LOG_GAP = 16.0  # cells with less than exp(-LOG_GAP) of the whole mass are dropped
 CHANGE = 0.12  # of the log-density, from a cell's centre to its face, beyond which it is split
 LEVELS = 9
+FIRST_STEPS = 24  # of the inner fits; fewer leave out something wide that holds most of the photons
 T_DOF = 5.0
 INFLATION = 1.15  # of the t distributions' scale
 PRIOR_SHARE = 0.15
@@ -220,7 +221,7 @@ def pave(stamp):
     level = np.log(max(stamp.hits.sum(), 1) / stamp.total)
     blank = np.zeros(len(x))
     cells = Cells(x, y, s, half, half_s, blank + near, blank + level, blank, blank, np.zeros((len(x), 3)))
-    return stamp.inner_fits(cells, 8)
+    return stamp.inner_fits(cells, FIRST_STEPS)
 
 
 def split(cells, by_position, by_width):
