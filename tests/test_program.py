@@ -49,6 +49,22 @@ def cache_settings():
         jax.config.update(name, value)
 
 
+@pytest.mark.parametrize(("device", "precision"), [("cpu", None), ("gpu", "highest")])
+def test_products_are_exact_on_a_gpu_too(monkeypatch, device, precision):
+    """A GPU multiplies numbers in single precision with ten bits unless it is told otherwise."""
+    monkeypatch.setattr(jax, "default_backend", lambda: device)
+    seen = []
+
+    @jax.jit
+    def product(a, b):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return a @ b
+
+    a, b = np.random.default_rng(1).random((2, 3, 3), np.float32)
+    np.testing.assert_allclose(program.call(product, a, b), a @ b, rtol=1e-6)
+    assert seen == [precision]
+
+
 def test_compiled_programs_are_kept_where_it_is_said(tmp_path, monkeypatch, cache_settings):
     """The argument, then JAX's own variable, then the user's cache folder; a file in the way keeps nothing."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))

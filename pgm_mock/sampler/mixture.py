@@ -74,7 +74,8 @@ def parts_at(u: Float[Array, "n d"], mixture: Mixture) -> Parts:
 
     def one(location: Array, factor: Array) -> tuple[Array, Array]:
         inverse = solve_triangular(factor, jnp.eye(dimension, dtype=u.dtype), lower=True)
-        distance = jnp.sum((inverse @ (across - location[:, None])) ** 2, axis=0)
+        whitened = jnp.matmul(inverse, across - location[:, None], precision=jax.lax.Precision.HIGHEST)
+        distance = jnp.sum(whitened**2, axis=0)
         return -jnp.sum(jnp.log(jnp.diagonal(factor))), distance
 
     log_norms, distances = jax.vmap(one)(mixture.locations, mixture.factors)
