@@ -30,6 +30,7 @@ from tests.reference import modes
 from tests.test_fit import REFERENCE
 
 PSF = GaussianPSF()
+RINGS = (1, 41, 57)
 
 
 def fit_many(stamps, priors_list, **options):
@@ -405,6 +406,21 @@ for number in (2500, 12000):
     draws = fit(stamp, Priors.default(stamp), num_draws=number)["posterior"]["flux"].values
     print(hashlib.sha256(draws.tobytes()).hexdigest())
 """
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_second_attempts_in_a_chunk_are_those_one_by_one():
+    """Rings of sources, some of which take a second attempt; a stamp that has none of its own is padded."""
+    drawn = [modes.make_mock("ring", [modes.SEED, number])[:2] for number in RINGS]
+    stamps = [Observation(*each, name=f"ring {number}") for number, each in zip(RINGS, drawn, strict=True)]
+    priors = [default_priors(stamp) for stamp in stamps]
+    alone, together = fit_many(stamps, priors), fit_many(stamps, priors, chunk_size=4)
+    assert {len(one.tried) for one in alone} == {1, 2}
+    for one, other in zip(alone, together, strict=True):
+        assert len(one.tried) == len(other.tried)
+        assert other.numbers["ess"] == pytest.approx(one.numbers["ess"], rel=1e-3)
+        assert other.numbers["log_evidence"] == pytest.approx(one.numbers["log_evidence"], abs=1e-3)
 
 
 @pytest.mark.slow

@@ -4,9 +4,10 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,8 +16,19 @@ from ..errors import InputError
 from ..observation import Observation
 from ..priors import Priors
 from .importance import Dark, ImportanceSample, Noise, sample
-from .methods import Plan, escalate, failed_posterior, fit_one, importance_posterior, make_plan, sample_all
-from .posterior import StampPosterior
+from .methods import (
+    Plan,
+    failed_posterior,
+    fit_one,
+    importance_posterior,
+    make_plan,
+    more_rounds,
+    needs_more,
+    sample_all,
+    with_more,
+)
+from .modes import FEW, MANY
+from .posterior import FAILED, StampPosterior
 from .program import call, kind, stack
 from .unconstrained import Data
 
@@ -24,6 +36,8 @@ if TYPE_CHECKING:
     import xarray
 
 _AHEAD = 512
+_FEW_AT_ONCE = 16
+"""Stamps whose first draws were not enough are sampled so many at once; a chunk has a few of them."""
 
 Job = tuple[Observation, Priors]
 
@@ -179,45 +193,65 @@ def fit_together(jobs: Sequence[Job], plan: Plan, size: int) -> Iterator[StampPo
         The posteriors, in order; a failed one where a stamp cannot be fitted.
     """
     found: dict[int, StampPosterior] = {}
-    groups: dict[Any, list[int]] = {}
-    data: dict[int, Data] = {}
-    for number, (stamp, priors) in enumerate(jobs):
+    together = []
+    for number, (_, priors) in enumerate(jobs):
         if plan.method == "nuts" or not priors.free:
             found[number] = fit_safely(jobs[number], plan)
-            continue
-        data[number] = Data.of(stamp)
-        groups.setdefault(kind((data[number], priors)), []).append(number)
-    for numbers in groups.values():
-        for first in range(0, len(numbers), size):
-            chunk = numbers[first : first + size]
+        else:
+            together.append(number)
+    data = {number: Data.of(jobs[number][0]) for number in together}
+    for numbers in _of_one_kind({number: (data[number], jobs[number][1]) for number in together}):
+        for chunk in itertools.batched(numbers, size):
             posteriors = _chunk([jobs[n] for n in chunk], [data[n] for n in chunk], plan, size)
-            for number, posterior in zip(chunk, posteriors, strict=True):
-                found[number] = posterior
+            found |= zip(chunk, posteriors, strict=True)
     for number in range(len(jobs)):
         yield found[number]
 
 
+def _of_one_kind(trees: Mapping[int, Any]) -> Iterable[list[int]]:
+    """Put the numbers of trees together that one program serves."""
+    groups: dict[Any, list[int]] = {}
+    for number, tree in trees.items():
+        groups.setdefault(kind(tree), []).append(number)
+    return groups.values()
+
+
 def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
-    """Fit at most `size` stamps at once, the chunk padded with its first stamp."""
+    """Fit at most `size` stamps at once, and then those together whose first draws were not enough."""
+    found = _sampled(jobs, data, plan, plan.rounds, FEW, size)
+    again = [number for number, one in enumerate(found) if one.method != FAILED and needs_more(one, plan)]
+    longest = {number: Data.of(jobs[number][0], longest=True) for number in again}
+    for numbers in _of_one_kind(longest):
+        for some in itertools.batched(numbers, _FEW_AT_ONCE):
+            chunk = [jobs[n] for n in some], [longest[n] for n in some]
+            second = _sampled(*chunk, plan, more_rounds(plan), MANY, _FEW_AT_ONCE)
+            for number, more in zip(some, second, strict=True):
+                found[number] = with_more(found[number], more, plan)
+    return found
+
+
+def _sampled(
+    jobs: list[Job], data: list[Data], plan: Plan, rounds: tuple[int, int], modes: int, size: int
+) -> list[StampPosterior]:
+    """Sample stamps at once, padded with the first to so many."""
     padding = size - len(jobs)
     stacked = stack(data + data[:1] * padding)
 
     def draw(names: list[str], priors: list[Priors], darks: list[Dark]) -> list[ImportanceSample]:
-        noise = [Noise.of(plan.seed, name, priors[0].dimension, plan.rounds) for name in names]
+        noise = [Noise.of(plan.seed, name, priors[0].dimension, rounds) for name in names]
         each = stack(noise + noise[:1] * padding), stacked, stack(priors + priors[:1] * padding)
-        samples = jax.device_get(call(_sample_chunk, *each, stack(darks + darks[:1] * padding)))
+        samples = jax.device_get(call(_sample_chunk, *each, stack(darks + darks[:1] * padding), modes=modes))
         return [jax.tree.map(lambda values, lane=lane: values[lane], samples) for lane in range(len(jobs))]
 
     found = []
-    every = sample_all(jobs, data, draw)
-    for (stamp, own), samples in zip(jobs, every, strict=True):
+    for (stamp, own), samples in zip(jobs, sample_all(jobs, data, draw), strict=True):
         try:
-            found.append(escalate(importance_posterior(stamp, own, plan, samples, plan.rounds[0]), plan))
+            found.append(importance_posterior(stamp, own, plan, samples, rounds[0]))
         except InputError as error:
             found.append(failed_posterior(stamp, own, plan, str(error)))
     return found
 
 
-@jax.jit
-def _sample_chunk(noise: Noise, data: Data, priors: Priors, darks: Dark) -> ImportanceSample:
-    return jax.vmap(sample)(noise, data, priors, darks)
+@partial(jax.jit, static_argnames="modes")
+def _sample_chunk(noise: Noise, data: Data, priors: Priors, darks: Dark, *, modes: int) -> ImportanceSample:
+    return jax.vmap(partial(sample, modes=modes))(noise, data, priors, darks)

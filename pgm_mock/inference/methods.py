@@ -86,22 +86,38 @@ def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPoster
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
     """Where a posterior, or what it is compared with, is not certified, take more draws from more modes, and then NUTS.
 
-    It happens to one stamp in several hundred: their lists have one length, so that these programs compile once. Where
-    there are several modes NUTS is no judge: its chains do not cross from one to another.
+    It happens to one stamp in several hundred: their lists have one length, so that these programs compile once.
     """
-    numbers = found.numbers
-    strained = numbers["khat"] > _STRAINED and numbers["ess"] < _LEAST_EFFICIENCY * math.prod(plan.rounds)
-    if found.certified and not strained and not {EVIDENCE, LIMIT} & set(found.notes):
+    if not needs_more(found, plan):
         return found
     data = Data.of(found.observation, longest=True)
-    rounds = _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
-    more = by_importance(found.observation, found.priors, plan, data, rounds, MANY)
+    more = by_importance(found.observation, found.priors, plan, data, more_rounds(plan), MANY)
+    return with_more(found, more, plan)
+
+
+def needs_more(found: StampPosterior, plan: Plan) -> bool:
+    """Whether the first draws of a posterior, or of what it is compared with, are not enough."""
+    numbers = found.numbers
+    strained = numbers["khat"] > _STRAINED and numbers["ess"] < _LEAST_EFFICIENCY * math.prod(plan.rounds)
+    return bool(not found.certified or strained or {EVIDENCE, LIMIT} & set(found.notes))
+
+
+def more_rounds(plan: Plan) -> tuple[int, int]:
+    """Rounds of a second attempt."""
+    return _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
+
+
+def with_more(found: StampPosterior, more: StampPosterior, plan: Plan) -> StampPosterior:
+    """Take the second attempt where it is certified, or the first is not; and where neither is, NUTS.
+
+    Where there are several modes NUTS is no judge: its chains do not cross from one to another.
+    """
     more = replace(more, tried=found.tried + more.tried)
     if found.certified and not more.certified:
         return replace(found, tried=more.tried)
     if more.certified or plan.method == "importance" or more.positions > 1:
         return more
-    last = by_nuts(found.observation, found.priors, plan, data, more.tried)
+    last = by_nuts(found.observation, found.priors, plan, Data.of(found.observation, longest=True), more.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
     numbers = more.numbers | last.numbers
     uncertain = {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
