@@ -1,7 +1,10 @@
 """Compiled programs that are kept on disk, so that they are compiled once on a machine and not once in a session."""
 
 import os
+import warnings
 from pathlib import Path
+
+from .errors import DataWarning
 
 
 def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path | None:
@@ -17,25 +20,29 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path | None:
             user's cache folder (XDG_CACHE_HOME, else `~/.cache`). It is made where it is not there.
 
     Returns:
-        The folder; None where it cannot be written to and nothing is kept, or where the variable holds an address with
-        "://", which JAX takes by itself.
+        The folder; None where it cannot be written to and nothing is kept (a DataWarning says so of a folder that was
+        asked for), or where the variable holds an address with "://", which JAX takes by itself.
     """
     import jax
 
+    asked = folder
     if folder is None and (chosen := os.environ.get("JAX_COMPILATION_CACHE_DIR")):
         if "://" in chosen:  # not a folder of this machine, and JAX takes it as it is
             return None
         folder = chosen
     try:
-        folder = _default() if folder is None else Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        path = _default() if folder is None else Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(path)
     except (OSError, RuntimeError):  # the second where the user has no home
+        if asked is not None:
+            found = f"expected a folder that can be written to, found {os.fspath(asked)}"
+            warnings.warn(f"folder: {found}; compiled programs are not kept", DataWarning, stacklevel=2)
         return None
-    if not os.access(folder, os.W_OK):
-        return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    return folder
+    return path
 
 
 def _default() -> Path:

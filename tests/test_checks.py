@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+import xarray
 from scipy import stats
 
 from pgm_mock import (
@@ -225,6 +226,11 @@ def test_refusals(stamp, priors, tmp_path, capsys):
 @pytest.mark.slow
 def test_command_line(stamp, priors, tmp_path, capsys):
     fit(stamp, priors, seed=1).to_netcdf(tmp_path / "one.nc", engine="h5netcdf")
+    several = {name: xarray.Dataset({"counts_a": 0.0}) for name in ("observed_data", "constant_data")}
+    several |= {"posterior": xarray.Dataset({"offset_east": 0.0})}
+    xarray.DataTree.from_dict(several).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     assert main(["check", str(tmp_path), "--n", "100", "--no-compile-cache"]) == 0
-    assert capsys.readouterr().out.startswith("one: p = ")
+    said = capsys.readouterr()
+    assert said.out.startswith("one: p = ")
+    assert said.err.endswith(f"{tmp_path}/a.nc: a fit of several images, which is not checked\n")
     assert (tmp_path / "one_check.png").exists()

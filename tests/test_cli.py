@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.image
 import numpy as np
@@ -23,6 +25,7 @@ from pgm_mock import Field, InputError, Observation, download, read_regions
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.cli import main
 from pgm_mock.cli.arguments import joined, with_option_names
+from pgm_mock.cli.fit import fit_each
 from pgm_mock.cli.parser import make_parser
 from pgm_mock.cli.place import position
 from pgm_mock.summary import FitSummary, ParameterSummary
@@ -226,6 +229,20 @@ def test_fit_of_a_list_writes_each_and_goes_on_past_a_bad_one(files, tmp_path, c
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("NGC 1 with 1 neighbour: small x=110.6 y=61.2: flux ")
     assert second.startswith("b/c with 1 neighbour: small x=105 y=55: flux ")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_list_says_each_source_as_it_comes(as_json, capsys):
+    seen = []
+
+    def do(source, name):
+        seen.append(capsys.readouterr().out)
+        return f"line of {name}", {}
+
+    sources = [SimpleNamespace(name=name) for name in ("1", "2")]
+    assert fit_each(Namespace(json=as_json, out="out"), sources, ["a", "b"], do) == 0
+    assert seen == ["", "" if as_json else "line of a\n"]
+    assert capsys.readouterr().out.startswith("{" if as_json else "line of b\n")
 
 
 @pytest.mark.parametrize(("command", "arguments"), [("fit", ["--regions"]), ("catalog", ["--uniform", "--regions"])])

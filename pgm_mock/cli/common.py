@@ -111,7 +111,17 @@ def fixed_parameters(settings: list[str]) -> dict[str, float]:
 
 def report(options: Namespace, lines: list[str], summary: dict[str, Any]) -> None:
     """Print the summary: lines for a reader, or JSON for a program."""
-    print(json.dumps(summary, indent=2) if options.json else "\n".join(map(printable, lines)))
+    for line in [json.dumps(summary, indent=2)] if options.json else map(printable, lines):
+        print(line)
+
+
+def say(options: Namespace, line: str) -> None:
+    """Print one line of the summary as soon as it is known; with JSON, which is one whole, nothing."""
+    from tqdm import tqdm
+
+    if not options.json:
+        tqdm.write(printable(line))  # above a bar, where there is one
+        sys.stdout.flush()
 
 
 def progress(message: str) -> None:

@@ -26,6 +26,7 @@ from .common import (
     read_psf,
     report,
     save_figure,
+    say,
     start_jax,
     use_files_only,
 )
@@ -80,7 +81,6 @@ def fit_each(
     """
     from tqdm import tqdm
 
-    lines: list[str] = []
     told: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     quiet = len(sources) == 1 or not sys.stderr.isatty()
@@ -94,12 +94,12 @@ def fit_each(
             progress(f"source {source.name}: {error}")
             continue
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"{len(lines)} of {len(sources)} sources are in {options.out}") from stop
-        lines.append(line)
+            raise KeyboardInterrupt(f"{len(told)} of {len(sources)} sources are in {options.out}") from stop
+        say(options, line)
         told.append(numbers | {"region": source.name})
     if failed:
         progress(f"{len(failed)} of {len(sources)} sources could not be fitted")
-    report(options, lines, {"out": options.out, "sources": told, "failed": failed})
+    report(options, [], {"out": options.out, "sources": told, "failed": failed})
     return 2 if failed else 0
 
 
