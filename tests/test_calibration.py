@@ -176,6 +176,7 @@ def test_two_psf_images_of_one_name_are_two_psfs(stamp, priors):
     assert {name for name in identities[0] if identities[0][name] != identities[1][name]} == {"psf_checksum"}
 
 
+@pytest.mark.slow
 def test_an_inference_of_ones_own_may_give_trees(stamp, priors):
     """Oracle: the same draws as a `StampPosterior`."""
     rng = np.random.default_rng(8)

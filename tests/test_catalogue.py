@@ -142,6 +142,7 @@ class TestTable:
 
 
 class TestBadSources:
+    @pytest.mark.slow
     def test_each_is_a_row_with_its_reason(self, field, tmp_path):
         bad = [
             Region("outside", 5000.0, 10.0, 3.0),
@@ -377,6 +378,7 @@ class TestManySources:
             measure_all(sources, plan, 0, 0.01, 1, stop)
         assert begun == [sources[0].name]
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_draws_and_images(self, many, tmp_path, monkeypatch):
         """Oracle: a source has 60 kB of draws and 20 kB of images; a row of the table and of the page may stay."""
         monkeypatch.setattr("pgm_mock.catalogue.run.measure_all", made_up)

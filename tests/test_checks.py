@@ -192,6 +192,7 @@ def test_sound_mocks_are_flagged_no_more_often_than_asked(stamp, priors):
     assert plain.mean() > calibrated.mean()
 
 
+@pytest.mark.slow
 def test_default_priors_make_images_like_the_real_ones(real):
     """Of all 26 sources: the stamp's counts lie well inside those of the mocks, and few mocks are empty or absurd."""
     for region in read_regions(resource("a1835_regions.txt")):

@@ -272,6 +272,7 @@ def test_what_is_dropped_is_a_note_of_its_neighbour():
     assert bright["NOTE"] == "its image is not the PSF's: perhaps it is two sources"
 
 
+@pytest.mark.slow
 def test_a_source_whose_place_is_in_a_gap_is_kept_beside_a_cluster():
     x, y = np.meshgrid(np.arange(1.0, SIZE + 1), np.arange(1.0, SIZE + 1))
     beta = 6.0 * (1 + ((x - 40.0) ** 2 + (y - 58.0) ** 2) / 5.0**2) ** -1.5
@@ -297,6 +298,7 @@ def test_images_without_sources():
         sensitivity(nothing)
 
 
+@pytest.mark.slow
 def test_single_photons_are_no_sources():
     """Each could be taken for a source, of which nothing would be left behind it: 22 sources of 22 counts."""
     found = []
@@ -359,6 +361,7 @@ def test_a_profile_seen_through_a_psf_keeps_its_light():
         assert one.sum() == pytest.approx(two.sum(), rel=2e-3)
 
 
+@pytest.mark.slow
 def test_the_evidence_of_a_point_is_its_integral():
     """On a grid: place, flux and background, by SciPy's quadrature of the same prior."""
 
@@ -392,6 +395,7 @@ def test_the_evidence_of_a_point_is_its_integral():
     assert info.log_evidence == pytest.approx(reference, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_doubles_prior_and_its_proposal_are_densities():
     """Oracles: the two sources' prior drawn by NumPy, and an integral that is 1."""
     import jax

@@ -129,6 +129,7 @@ def test_the_elliptical_radius_is_smooth_where_ellipses_are_circles(e):
     np.testing.assert_allclose(slope, numeric, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_sources_with_a_psf_each():
     """Oracle: the sum of the sources one by one, each with its own PSF, wider and steeper as the middle one is."""
     psfs = [KingPSF(1.4, 1.1), KingPSF(1.5, 1.3), KingPSF(1.6, 1.8)]
@@ -185,6 +186,7 @@ def test_symbols_of_two_clusters_are_told_apart():
 # --- the density ---
 
 
+@pytest.mark.slow
 def test_the_fast_likelihood_is_the_dense_one(found):
     """Oracle: the likelihood of the scene on every pixel, up to a constant, over the posterior and beyond it."""
     data = Data.of(found.observation)
@@ -197,6 +199,7 @@ def test_the_fast_likelihood_is_the_dense_one(found):
     assert found.sum_error < 0.3
 
 
+@pytest.mark.slow
 def test_the_sum_over_nodes_is_that_over_pixels(found, image):
     """Oracle: the sum of the dense image of all that is no source."""
     scene = found.priors.scene.without("sources")
@@ -212,6 +215,7 @@ def test_the_sum_over_nodes_is_that_over_pixels(found, image):
     assert np.min(nodes.side) == 1
 
 
+@pytest.mark.slow
 def test_unconstrained_parameters_come_back_with_their_jacobian(found):
     """Oracle: the derivative of the map, by automatic differentiation; the prior's own density."""
     names, priors, scales = found.model.blocks.shared, found.priors, found.model.scales
@@ -227,6 +231,7 @@ def test_unconstrained_parameters_come_back_with_their_jacobian(found):
     assert "cluster_core" in names
 
 
+@pytest.mark.slow
 def test_a_lattice_draws_what_its_density_says():
     """Oracle: importance weights of a known Gaussian have the mean 1."""
     side = 32
@@ -271,6 +276,7 @@ def test_hamiltonian_paths_keep_a_gaussian():
 # --- whole fits ---
 
 
+@pytest.mark.slow
 def test_a_field_is_found_as_it_was_drawn(found):
     """Oracle: the numbers that NumPy drew the image with, within four standard deviations."""
     assert found.chains.r_hat < 1.05
@@ -286,12 +292,14 @@ def test_a_field_is_found_as_it_was_drawn(found):
             assert abs(draws.mean() - value) < 4 * draws.std(), (name, number)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_field(image, found):
     again = fit_field(image, REGIONS, psf=KING, betas=1, num_warmup=200, num_samples=300, num_chains=2, seed=3)
     for name, draws in found.chains.draws.items():
         np.testing.assert_allclose(again.chains.draws[name], draws, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_fields_tree_and_tables(found, tmp_path):
     tree = found.tree
     assert tree["posterior"]["sources_flux"].dims == ("chain", "draw", "sources")
@@ -332,6 +340,7 @@ def test_a_fields_tree_and_tables(found, tmp_path):
     assert "sources" in graph.plates
 
 
+@pytest.mark.slow
 def test_a_sound_field_passes_its_check(found):
     check = check_field(found)
     assert {"annuli", "inner sectors", "outer sectors", "sources"} <= set(check.families)
@@ -457,6 +466,7 @@ def test_bad_input_of_a_field(image, regions, options, said):
         fit_field(image, regions, **options)
 
 
+@pytest.mark.slow
 def test_a_field_without_counts_and_a_source_outside(image):
     with pytest.raises(InputError, match="counts: expected some, found none"):
         fit_field(replace(image, counts=np.zeros(image.shape, int)), REGIONS)
@@ -547,6 +557,7 @@ def test_a_learnt_psf_goes_through_words():
     assert choose_psf(LearntPSF("gaussian", 1.1, 0.1).describe(), None, None, 1.0, 1.0) == pgm_mock.GaussianPSF()
 
 
+@pytest.mark.slow
 def test_a_catalogue_takes_the_psf_of_its_field(image, tmp_path, monkeypatch):
     """The field is fitted once: a second run reads what was learnt, and has the same table."""
     words = LearntPSF("king", 0.9, 0.05, 0.1).describe()
@@ -595,6 +606,7 @@ def command(files, *options):
     return main(["field", *paths, "--regions", str(files / "sources.txt"), *options])
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_field(files, tmp_path, capsys):
     few = ["--betas", "1", "--chains", "2", "--warmup", "200", "--samples", "100", "--psf", "king"]
     assert command(files, *few, "--cluster", "68,79", "--out", str(tmp_path / "out"), "--json") == 0

@@ -24,6 +24,7 @@ def posterior(stamp, priors):
     return fit(stamp, priors, method="nuts", seed=1)
 
 
+@pytest.mark.slow
 def test_background_alone_has_a_gamma_posterior(stamp):
     """Without a source, b ~ Gamma(a, r) and N ~ Poisson(t b) give b | N ~ Gamma(a + sum N, r + sum t)."""
     fixed = {"x_pos": 111.0, "y_pos": 61.0, "flux": 0.0, "psf_width": 1.0}

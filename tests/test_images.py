@@ -95,6 +95,7 @@ def drawn(three):
     return priors, collapse(images_of(three, priors), priors, np.random.default_rng(0), 2000)
 
 
+@pytest.mark.slow
 def test_the_weights_are_of_numpyros_density(three, drawn):
     priors, found = drawn
     for number in (0, 700, 1999):
@@ -106,6 +107,7 @@ def test_the_weights_are_of_numpyros_density(three, drawn):
         assert log_density_of(three, priors, sites) + of_logarithms == pytest.approx(found.log_target[number], abs=1e-8)
 
 
+@pytest.mark.slow
 def test_they_are_certified_and_the_truth_is_inside(drawn):
     _, found = drawn
     weights = weigh(found.log_target, found.log_proposal)
@@ -118,6 +120,7 @@ def test_they_are_certified_and_the_truth_is_inside(drawn):
     assert (np.abs(w @ logs - np.log([12.0, 5.0, 1.0])) < 3.5 * np.sqrt(w @ logs**2 - (w @ logs) ** 2)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counts", [0.0, 3.0, 400.0])
 @pytest.mark.parametrize("background", ["free", "fixed", "map"])
 def test_flux_and_background_are_integrated_over(counts, background):
@@ -174,6 +177,7 @@ def test_another_grid_of_the_same_pixels_changes_nothing():
     np.testing.assert_allclose(found[0], found[1], atol=2e-6)
 
 
+@pytest.mark.slow
 def test_one_image_without_an_offset_is_a_stamps_fit():
     """Oracle: adaptive importance sampling of the same model."""
     seen = image(8, 15.0)
@@ -192,12 +196,14 @@ def test_one_image_without_an_offset_is_a_stamps_fit():
     assert together.attrs["flux_ul95_a"] == pytest.approx(alone.attrs["flux_ul95"], rel=0.02)
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(three):
     priors = priors_of(three)
     first, second = (pgm_mock.fit(three, priors, seed=4)["posterior"]["flux"].values for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_a_bright_source_at_unlike_places_of_two_images():
     """Offsets of 3 arcsec to either side, each known well: the place is between, its error the offsets' prior's."""
     stamps = stamps_of(image(9, 2000.0, shift=(3.0, 0.0)), image(10, 2000.0, shift=(-3.0, 0.0)))
@@ -224,6 +230,7 @@ def test_nuts_agrees(counts):
         assert (abs(a.std(("chain", "draw")) / spread - 1) < 0.08).all(), name
 
 
+@pytest.mark.slow
 def test_priors_that_cannot_be_collapsed_go_to_nuts(three):
     priors = priors_of(three).replace("a", psf_width=dist.LogNormal(0.2, 0.1))
     with pytest.raises(InputError, match=r"a: expected a free flux and at most one free background, found .*psf_width"):
@@ -321,6 +328,7 @@ class TestLimits:
             assert (found > 0) == (counts[0] != counts[1])
 
 
+@pytest.mark.slow
 def test_hardness_ratios_are_those_of_a_grid_even_without_counts():
     """Oracle: draws from each band's posterior on a grid, at a known place and background (Park et al. 2006)."""
     each = [image(31, 0.0, 0.02), image(32, 6.0, 0.02)]
@@ -364,6 +372,7 @@ class TestLattice:
         assert closer.high[0] == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 def test_piecewise_densities_are_integrated_and_drawn_exactly():
     nodes = about(jax.numpy.zeros(()), jax.numpy.ones(()), jax.numpy.array(9.0), jax.numpy.array(9.0), 40)
     density = Piecewise.of(nodes, stats.norm.logpdf(np.asarray(nodes)))
@@ -433,6 +442,7 @@ class TestInput:
             make()
         assert "\n" not in str(error.value)
 
+    @pytest.mark.slow
     def test_images_without_counts(self):
         stamps = stamps_of(image(1, 0.0, 0.0), image(2, 0.0, 0.0))
         found = pgm_mock.fit(stamps, priors_of(stamps))
@@ -454,6 +464,7 @@ def test_graph_has_a_plate_of_images(three):
         pgm_mock.model_graph(three)
 
 
+@pytest.mark.slow
 def test_picture(three):
     priors = priors_of(three)
     figure = plot_images(three, pgm_mock.fit(three, priors))

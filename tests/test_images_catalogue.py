@@ -69,6 +69,7 @@ def made(files, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_what_several_images_do_not_take_is_refused_before_they_are_measured(files, made, tmp_path, capsys):
     options = ["--regions", str(files / "sources.txt"), "--out", str(tmp_path / "out"), "--n", "100"]
     for more, said in (
@@ -83,6 +84,7 @@ def test_what_several_images_do_not_take_is_refused_before_they_are_measured(fil
     assert "kept 3 of 3 sources" in capsys.readouterr().err, "they say what is done anyway"
 
 
+@pytest.mark.slow
 def test_each_image_has_its_rate_each_camera_its_hardness(made):
     table = QTable.read(made / "catalog.ecsv")
     assert list(table["N_IMAGES"]) == [3, 3, 2]
@@ -113,6 +115,7 @@ def test_each_image_has_its_rate_each_camera_its_hardness(made):
     assert table["RATE_UL95_EPN_500_2000"].info.description.startswith("95 % upper limit")
 
 
+@pytest.mark.slow
 def test_posteriors_page_and_regions_are_there(made):
     import xarray
 
@@ -125,6 +128,7 @@ def test_posteriors_page_and_regions_are_there(made):
     assert (made / "catalog.reg").read_text().count("circle") == 3
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(made, files, tmp_path):
     whole = {path.name: path.read_bytes() for path in made.glob("catalog.*")}
     (made / "chunks" / "000001.npz").unlink()
@@ -173,6 +177,7 @@ def test_other_sources_are_masked_in_each_image(files):
     assert ((lost > 60) & (lost < 90)).all()  # a circle of 5 pixels, on either grid
 
 
+@pytest.mark.slow
 def test_fit_prints_a_line_and_draws(files, tmp_path, capsys):
     place = ["--x", "30", "--y", "30", "--psf", "gaussian", "--out", str(tmp_path / "fit")]
     assert main(["fit", *words(files), *place]) == 0

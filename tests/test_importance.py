@@ -70,6 +70,7 @@ def test_source_free_evidence_is_scipys_integral(stamp):
     assert float(found.max_log_likelihood) == pytest.approx(height, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_background_alone_is_the_gamma_posterior_with_its_evidence(stamp):
     fixed = {"x_pos": 111.0, "y_pos": 61.0, "flux": 0.0, "psf_width": 1.0}
     tree = fit(stamp, Priors(**fixed, background=dist.Gamma(2.0, 1e5)), seed=3)
@@ -131,6 +132,7 @@ def test_numbers_do_not_depend_on_the_batch(real_sources):
         assert a.numbers["log_evidence"] == pytest.approx(b.numbers["log_evidence"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_cache_compile_a_program_one_after_the_other(tmp_path):
     """Oracle: who holds the lock, and another process that waits for it until that lets go."""
     code = (
@@ -325,6 +327,7 @@ def test_upper_limit_is_a_grids(stamp):
     assert float(found) == pytest.approx(expected, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [4e-6, 1e-5])
 def test_a_known_background_is_not_fitted_again(stamp, background):
     """Neither in the limit nor in DET_LIKE. Oracle: the flux on a SciPy grid; the heights of SciPy's minimiser."""

@@ -85,6 +85,7 @@ def by_scipy(stamp, pars):
     return stamp.exposure * (total + pars["background"] * growth)
 
 
+@pytest.mark.slow
 def test_expected_counts_are_the_sum_by_scipy(crowded):
     image = crowded.exposure, crowded.columns, crowded.rows
     oracle = by_scipy(crowded, TRUTH)
@@ -255,6 +256,7 @@ def test_a_fit_keeps_the_priors_and_names_the_neighbours(crowded, priors):
     assert tree["posterior"]["background_dx"].attrs["units"] == "1 / pixel"
 
 
+@pytest.mark.slow
 def test_mocks_and_draws_have_the_neighbours(crowded, priors):
     assert draw_parameters(priors, seed=1)["neighbour_flux"].shape == (2,)
     mocks = prior_predictive(crowded, priors, num_samples=3, seed=1)

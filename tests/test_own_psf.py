@@ -78,6 +78,7 @@ def test_it_is_a_psf_that_is_written_down_and_read_again(family):
     )
 
 
+@pytest.mark.slow
 def test_a_posterior_gives_it_back(family, stamp, tmp_path, capsys):
     """Oracle: the fit with the same Gaussians as a family of the package."""
     psf = family(share=0.25)

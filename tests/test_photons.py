@@ -45,6 +45,7 @@ def test_photons_are_the_counts(stamp):
     assert [bucket(n) for n in (0, 256, 257, 1024, 1025)] == [256, 256, 512, 1024, 2048]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [Z, Z | {"flux": -30.0}, Z | {"x_pos": 130.0}, Z | {"psf_width": -5.0}], ids=str)
 def test_value_gradient_and_hessian_are_the_dense_ones(stamp, priors, place):
     data = Data.of(stamp)

@@ -258,6 +258,7 @@ def test_bad_usage_is_one_line_and_leaves_nothing(tmp_path, capsys):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_mocks_tell_what_faint_sources_give():
     """Oracle: the probability without simulating, within the binomial error."""
     (one,) = pgm_mock.plan(0.0015, [7e3], half_size=10, mocks=12, **BARE).forecasts

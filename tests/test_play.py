@@ -95,6 +95,7 @@ def test_a_drag_moves_the_parameter_and_the_pictures(window):
     assert f"ln likelihood {wanted:.2f}" in window.panels.says.get_text()
 
 
+@pytest.mark.slow
 def test_the_buttons(window, stamp, priors, capsys):
     noise = window.panels.images[2].get_array().copy()
     for name in ("noise", "best", "copy"):
@@ -161,6 +162,7 @@ def crowded(stamp):
     ).with_psf(KingPSF(1.5))
 
 
+@pytest.mark.slow
 def test_every_parameter_is_seen_and_has_its_slider(crowded):
     """Oracle: the model's expected counts, and SciPy's law about them."""
     stamp, priors = crowded

@@ -43,6 +43,7 @@ def fields():
     return [field(seed, 1.5) for seed in range(50)]
 
 
+@pytest.mark.slow
 def test_the_slope_is_unbiased_where_it_is_not_without_selection(fields):
     with_selection, without = (
         [np.mean(fit_population(own, selection, faintest=FAINTEST).slope) for own in fields]
@@ -52,6 +53,7 @@ def test_the_slope_is_unbiased_where_it_is_not_without_selection(fields):
     assert abs(np.mean(without) - 1.5) > 0.2
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say(fields):
     inside = []
     for own in fields:

@@ -91,6 +91,7 @@ class TestEveryPSF:
         found = psf.pixel_fraction(X + 7, Y - 3, 27.2, 11.9, 2.0)
         np.testing.assert_allclose(found, psf.pixel_fraction(X, Y, 20.2, 14.9, 2.0), rtol=1e-11)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", [(20.0, 18.0, 1.5), (20.5, 18.5, 1.5), (0.5, 0.5, 1.5), (20.0, 18.0, 30.0)])
     def test_derivatives_are_finite_differences(self, psf, place):
         def light(vector):

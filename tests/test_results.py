@@ -83,6 +83,7 @@ def every_psf(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_every_family_of_psf_is_read_back_from_its_description(tmp_path):
     """Oracle: round trip, to the fraction in each pixel; a family that is not in the list fails the second part."""
     x, y = np.arange(1.0, 22.0)[None, :], np.arange(1.0, 20.0)[:, None]

@@ -139,6 +139,7 @@ def test_weights_of_a_gaussian_give_its_ess_in_closed_form():
     assert found.khat < 0.1
 
 
+@pytest.mark.slow
 def test_evidence_is_not_low_because_proposals_were_fitted_to_the_draws():
     """A t distribution of ten dimensions that integrates to 1; weights against all proposals make it 0.97."""
     size, dimension, defensive = 1000, 10, np.array([400, 100, 100, 100])
@@ -165,6 +166,7 @@ def test_evidence_is_not_low_because_proposals_were_fitted_to_the_draws():
         assert low or np.mean(values) < 1 + 4 * error
 
 
+@pytest.mark.slow
 def test_a_shear_straightens_a_bent_density():
     """x ~ N(0, 1), y ~ N(2 x², 0.1): bent in (x, y), a Gaussian in (x, y - 2 x²); the integral is 1 in both."""
     size, defensive = 600, np.array([260, 60, 60, 60])
@@ -224,6 +226,7 @@ def test_the_example_of_the_docstring_runs():
     assert not tried.failed
 
 
+@pytest.mark.slow
 def test_banana():
     """x ~ N(0, 1), y ~ N(x² - 1, 1/2): mean 0, and the variance of y is 2 + 1/4."""
 
@@ -237,6 +240,7 @@ def test_banana():
     np.testing.assert_allclose(info.modes[0], [0.0, -1.0], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_student_t_in_twenty_dimensions():
     """The covariance of a Student-t with 7 degrees of freedom is 7/5 of its scale matrix."""
     dimension, degrees = 20, 7.0
@@ -255,6 +259,7 @@ def test_student_t_in_twenty_dimensions():
     assert info.log_evidence == pytest.approx(0.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_two_modes_have_their_shares():
     """A third at (-6, 0), two thirds at (6, 2), of unlike widths."""
     places, widths, shares = np.array([[-6.0, 0.0], [6.0, 2.0]]), np.array([0.5, 1.5]), np.array([1 / 3, 2 / 3])
@@ -311,6 +316,7 @@ def test_eight_schools_as_a_numpyro_model():
     assert shares @ values["theta"][:, 0] == pytest.approx(first, abs=0.4)
 
 
+@pytest.mark.slow
 def test_a_start_of_a_numpyro_model_is_near_its_prior():
     """NumPyro's own start lies between -2 and 2, which is nowhere where the prior is at 100."""
 
@@ -332,6 +338,7 @@ def test_draws_with_too_many_numbers_are_refused():
         mixture.sample(jnp.zeros((3, 8)), jnp.zeros(3), mix)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trusted_is_not_certified():
     """Tails far heavier than those of any proposal, and a density that is not a number."""
     _, info = draw(lambda u: -0.51 * jnp.sum(jnp.log1p(u**2)), np.zeros(8))
@@ -341,6 +348,7 @@ def test_what_cannot_be_trusted_is_not_certified():
     assert "not a number" in info.problems[-1]
 
 
+@pytest.mark.slow
 def test_same_key_same_draws_and_a_scale_changes_units_alone():
     def log_density(u):
         return -0.5 * jnp.sum((u / jnp.array([1e-4, 1e3]) - 2.0) ** 2)

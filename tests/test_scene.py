@@ -118,6 +118,7 @@ def test_light_adds_up(chosen):
         assert float(seen) == pytest.approx(stats.poisson.logpmf(counts, wanted)[exposed].sum(), rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("psf", [GaussianPSF(), KingPSF(1.5)], ids=["Gaussian", "King"])
 def test_full_ramps_give_what_rows_and_columns_give(psf):
     scene = Scene((PointSource(), Sky(), PointSources(), Beta()))

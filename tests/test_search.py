@@ -43,6 +43,7 @@ def unbounded(priors):
     return priors.replace(x_pos=dist.Normal(CENTRE[0], 2.0), y_pos=dist.Normal(CENTRE[1], 2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("psf", [GaussianPSF(), KingPSF(slope=1.4)], ids=["Gaussian", "King"])
 def test_the_map_is_the_largest_likelihood_ratio_at_each_pixel(stamp, psf):
     """Oracle: SciPy's maximum over the flux, over a background that grows."""
@@ -139,6 +140,7 @@ def test_of_peaks_at_one_place_the_highest_stays():
     assert np.asarray(search.first_of_each(peaks).score).tolist() == [search.NOTHING, 7.0, 1.0]
 
 
+@pytest.mark.slow
 def test_between_two_like_sources_the_posterior_is_divided_in_two_and_says_so(stamp, unbounded):
     """Oracle: symmetry. The stamp is its own mirror image about the place asked for."""
     flat = dataclasses.replace(stamp, exposure=np.full(stamp.shape, 1e4), counts=np.zeros(stamp.shape))
@@ -164,6 +166,7 @@ def test_the_source_asked_for_is_the_source_reported(stamp, priors):
     assert anywhere.draws["x_pos"].mean() > 117
 
 
+@pytest.mark.slow
 def test_detection_is_that_of_the_source_asked_for_whatever_the_seed(stamp, priors):
     """Oracle: SciPy's largest likelihood with the position in the box and the width under its prior."""
     two = with_sources(stamp, [(110.6, 61.2, 25), (119.5, 52.0, 200)], background=2e-5)
@@ -186,6 +189,7 @@ def test_detection_is_that_of_the_source_asked_for_whatever_the_seed(stamp, prio
     assert numbers[0] == pytest.approx(-stats.chi2.logsf(2 * ratio, 3), abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_place_without_exposure_gets_no_number(stamp, priors):
     exposure = stamp.exposure.copy()
     exposure[4:17, 3:20] = 0.0
@@ -320,6 +324,7 @@ class TestBesideANeighbour:
             heights[number] = np.log(t[seen] * rate) @ n[seen] - total - factorials + prior
         return flux, log_other, log_b, heights
 
+    @pytest.mark.slow
     def test_evidence_of_no_source_and_limit(self, crowd, heights):
         flux, log_other, log_b, height = heights
         (found,) = iter_posteriors([crowd[0]], [crowd[1]], num_draws=9000)
@@ -333,6 +338,7 @@ class TestBesideANeighbour:
         assert numbers["flux_ul95"] == pytest.approx(limit, rel=0.06)
 
 
+@pytest.mark.slow
 def test_a_limit_under_uniform_priors_is_that_of_a_grid(stamp):
     """A pinned Uniform is a fixed number, so that the sample at the place has fewer parameters. Oracle: SciPy."""
     t = float(np.median(stamp.exposure[stamp.exposure > 0]))

@@ -55,6 +55,7 @@ def test_a_program_from_disk_gives_the_same_bits_and_is_not_traced(folder):
     assert np.array_equal(light(), first)
 
 
+@pytest.mark.slow
 def test_a_posterior_is_the_same_to_the_last_bit_with_and_without_the_folder(folder, stamp):
     """Oracle: bit-equality of the draws."""
     priors = Priors.default(stamp, 111.0, 61.0)
@@ -174,6 +175,7 @@ print(traced._path(expected_counts, ({"y": 1.0, "x": None},), {"prior": prior}).
 """
 
 
+@pytest.mark.slow
 def test_the_key_is_the_same_in_each_process():
     """NumPyro orders a distribution's numbers by their hash, which is another one in each process."""
     names = set()
