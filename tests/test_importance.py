@@ -194,6 +194,7 @@ def test_escalates_and_says_so(stamp, priors):
     tried = found.attrs["tried"].split("; ")
     assert [text.split(":")[0] for text in tried] == ["importance 500", "importance 12000", "nuts 4 x 300"]
     assert found.attrs["khat"] < 0.7
+    assert "ln evidence and ln Bayes factor are of importance sampling without a certificate" in found.attrs["notes"]
     kept = fit(stamp, priors, method="importance", num_draws=500, min_ess=1e6)
     assert kept.attrs["method"] == "importance"
     assert "few effective draws" in kept.attrs["problems"]

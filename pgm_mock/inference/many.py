@@ -105,7 +105,8 @@ def iter_posteriors(
     A source's numbers depend on the seed and its own name, never on the batch that it comes in: on a CPU each stamp
     goes through the compiled program alone, one on each core, and the result is the same to the last bit. With a
     `chunk_size` above 1, as on a GPU, the program is compiled for so many stamps at once, the last chunk padded: then
-    sums are taken in another order, which the adaptation amplifies: draws agree to some 1e-6.
+    sums are taken in another order, which the adaptation amplifies: most draws agree to some 1e-6; where the weights
+    are strained, some are others, as with another seed.
 
     Args:
         stamps, priors_list: as many of one as of the other; may be generators, of which only a few hundred are

@@ -120,7 +120,8 @@ def with_more(found: StampPosterior, more: StampPosterior, plan: Plan) -> StampP
     last = by_nuts(found.observation, found.priors, plan, Data.of(found.observation, longest=True), more.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
     numbers = more.numbers | last.numbers
-    uncertain = {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
+    told = f"ln evidence and ln Bayes factor are of importance sampling without a certificate ({more.tried[-1]})"
+    uncertain = {EVIDENCE: told} | {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
     notes = doubts(last.priors, last.draws, numbers) | uncertain
     return replace(last, numbers=numbers, notes=notes, without_source=more.without_source)
 
@@ -185,8 +186,9 @@ def importance_posterior(
     """Give importance samples their weights, their verdict and the numbers that are derived from them."""
     sample = samples.full
     if not (seen := float(sample.aperture.exposure_times_light) / observation.exposure.max()) >= _LEAST_SEEN:
-        wanted = f"some exposure about the position asked for, found {seen:.1%} of what a source there would have"
-        raise InputError(f"{observation.name or 'stamp'}: expected {wanted}")
+        found = f"found {seen:.1%} of the light of a source there on exposed pixels"
+        name = observation.name or "stamp"
+        raise InputError(f"{name}: expected some exposure about the position asked for, {found}")
     shape = (plan.num_chains, plan.num_samples)
     weights = weigh(sample.log_density, sample.log_proposal)
     chosen = resample(
