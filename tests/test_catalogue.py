@@ -230,6 +230,7 @@ class TestNeighbours:
 
 
 class TestSurvival:
+    @pytest.mark.slow
     def test_a_second_call_computes_nothing_and_gives_the_same_bytes(self, field, tmp_path, monkeypatch):
         catalog(field, tmp_path, chunk_size=2, **QUICK)
         before = content(tmp_path)

@@ -121,6 +121,7 @@ def test_directions(stamp, real):
     assert direction(sky, 1.0, -1.0) == "south-west"
 
 
+@pytest.mark.slow
 def test_a_fit_knows_what_it_was_fitted_to(real, tmp_path):
     stamp = real.stamp(188, 418, 10)
     priors = Priors.default(stamp, 188, 418)

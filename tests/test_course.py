@@ -141,6 +141,7 @@ def test_wrong_mocks(answer, said):
         course.check_mocks(answer)
 
 
+@pytest.mark.slow
 def test_right_images_and_mocks(capsys):
     course.check_expected_image(expected_image)
     for _ in range(5):
@@ -617,6 +618,7 @@ def metropolis(log_density, start, step, number, rng, rule=None, one_way=False, 
     return np.array(draws)
 
 
+@pytest.mark.slow
 def test_metropolis():
     course.check_metropolis(metropolis)
     for options, said in (
@@ -670,6 +672,7 @@ def test_holds_rank_and_p_value():
         course.check_p_value(lambda o, r: (1 + np.sum(r > o)) / (1 + len(r)))
 
 
+@pytest.mark.slow
 def test_a_lazy_inference():
     stamp = Observation(np.ones((9, 9), int), np.full((9, 9), 1e4))
     priors = Priors.default(stamp)

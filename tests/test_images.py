@@ -254,6 +254,7 @@ class TestLimits:
         # S exp(-S A), from the convolution, times S^(-1/2): the law of a Gamma variable of shape 3/2.
         assert sum_limit(each) == pytest.approx(stats.gamma(1.5).ppf(0.95) / 1000.0, rel=0.01)
 
+    @pytest.mark.slow
     def test_each_image_says_how_much_it_gains(self):
         """Oracle: the likelihood of the best flux over that of none, their backgrounds integrated over on a grid."""
         bright, empty = image(4, 60.0), image(5, 0.0)

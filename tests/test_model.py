@@ -137,6 +137,7 @@ def test_gradients_are_finite_at_the_edges(case, counted, stamp, priors, precisi
     assert all(np.isfinite(leaf) for leaf in jax.tree.leaves(gradient)), (case, gradient)
 
 
+@pytest.mark.slow
 def test_gradient_is_a_finite_difference(stamp, priors):
     def density(vector):
         return model_log_density(stamp, priors, dict(zip(THETA, jnp.exp(vector), strict=True)))

@@ -198,6 +198,7 @@ def test_what_is_not_published_is_said():
         detector_places("eROSITA", 3e-6, 0.5, [0.0], half_size=5)
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_and_picture(tmp_path, capsys):
     """Oracle: the files read again, and the numbers of the Python function."""
     observation, out = field(), tmp_path / "plan"

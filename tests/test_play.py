@@ -118,6 +118,7 @@ def test_what_moves_is_drawn(window):
     np.testing.assert_array_equal(fast, np.asarray(window.figure.canvas.buffer_rgba()))
 
 
+@pytest.mark.slow
 def test_the_widget(stamp, priors):
     box = play_widget(stamp, priors)
     image, sliders, line = box.children[0], box.children[1:7], box.children[-1]
@@ -219,6 +220,7 @@ def test_command_line(capsys, monkeypatch):
     assert "expected a screen for the window, found none" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_ipywidgets_it_says_so():
     code = (
         "import sys; sys.modules['ipywidgets'] = None\n"

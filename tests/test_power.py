@@ -77,6 +77,7 @@ def window(psf, background, gap):
     return np.full(SIZE**2, background), (exposure * psf(X, Y)).ravel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("background", "free"), [(0.3, True), (0.3, False), (0.01, True)])
 def test_completeness_is_that_of_simulated_searches(background, free):
     """Oracle: Poisson images, and SciPy's maximum of the likelihood ratio over flux and position."""

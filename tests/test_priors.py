@@ -176,6 +176,7 @@ def test_positive_families_are_accepted(priors, prior):
     assert priors.replace(flux=prior)["flux"] is prior
 
 
+@pytest.mark.slow
 def test_leaves_have_one_order_in_every_process():
     """NumPyro keeps a distribution's fields in a set, whose order the hash seed decides, and with it the disk cache."""
     code = (

@@ -213,6 +213,7 @@ def test_a_trees_draws_are_taken_back(stamp, crowded):
     assert (back.method, back.problems) == ("importance", ())
 
 
+@pytest.mark.slow
 def test_fit_and_fit_many_give_the_same_kind(stamp, priors, posterior):
     """Oracle: ArviZ's functions, the package's own, and equality of the two."""
     one, (many, failed) = posterior, fit_many([stamp, stamp], [priors, Priors(**THETA)], **OPTIONS)
@@ -234,6 +235,7 @@ def checked(posterior):
     return sample_posterior_predictive(compute_log_likelihood(posterior), seed=2)
 
 
+@pytest.mark.slow
 def test_log_likelihood_is_scipys_in_each_pixel(stamp, priors, checked):
     found = checked["log_likelihood"]["counts"]
     assert found.dims == ("chain", "draw", "pixel")
@@ -252,6 +254,7 @@ def test_log_likelihood_is_scipys_in_each_pixel(stamp, priors, checked):
     assert float(found[1, 7, place]) == pytest.approx(stats.poisson.logpmf(stamp.counts[10, 10], mean), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_replicated_counts_follow_the_model(stamp, checked):
     """Oracle: the Poisson law of the posterior's images: mean and variance of each total."""
     found = checked["posterior_predictive"]["counts"]
@@ -263,6 +266,7 @@ def test_replicated_counts_follow_the_model(stamp, checked):
     assert checked["posterior_predictive"].attrs["seed"] == 2
 
 
+@pytest.mark.slow
 def test_arviz_takes_both_groups(stamp, priors, posterior, checked, tmp_path):
     loo = az.loo(checked)
     assert loo.n_data_points == (stamp.exposure > 0).sum()

@@ -292,6 +292,7 @@ def eight_schools(effect=None):
         numpyro.sample("effect", dist.Normal(theta, ERROR), obs=effect)
 
 
+@pytest.mark.slow
 def test_eight_schools_as_a_numpyro_model():
     """Oracle: given mu and tau the effects integrate in closed form; the rest is a sum over a grid."""
     target = sampler.numpyro_target(eight_schools, EFFECT)

@@ -101,6 +101,7 @@ def test_importing_changes_nothing_global():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "order",
     [
