@@ -57,8 +57,8 @@ class Conditional:
     def describe(self) -> str:
         """Say on what it depends, and which code says how."""
         code = getattr(self.function, "__code__", None)
-        told = repr((code.co_code, code.co_names, code.co_consts)) if code else repr(self.function)
-        return f"given {', '.join(self.parents)} (crc32 {zlib.crc32(told.encode()):08x})"
+        description = repr((code.co_code, code.co_names, code.co_consts)) if code else repr(self.function)
+        return f"given {', '.join(self.parents)} (crc32 {zlib.crc32(description.encode()):08x})"
 
 
 type Prior = dist.Distribution | float | np.ndarray | Conditional

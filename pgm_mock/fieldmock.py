@@ -76,10 +76,10 @@ def expected_field(
         InputError: a number that is not finite, a negative flux, or a beta of at most 1/2.
     """
     pixels = Pixels(*observation.image)
-    behind = {"background": background}
+    sky_parameters = {"background": background}
     if observation.background_map is not None:
-        behind["background_norm"] = background_norm
-    mean = np.asarray(_image(Scene((Sky(), BackgroundMap())), pixels, psf, behind))
+        sky_parameters["background_norm"] = background_norm
+    mean = np.asarray(_image(Scene((Sky(), BackgroundMap())), pixels, psf, sky_parameters))
     for source in sources:
         _check(f"source at ({source.x:g}, {source.y:g})", source.flux, source.x, source.y, source.width)
         own = {"x_pos": source.x, "y_pos": source.y, "flux": source.flux, "psf_width": source.width}
@@ -167,8 +167,8 @@ def column_in(column: Any, unit: Any) -> np.ndarray:
     return values * float(own.to(unit))
 
 
-def _check(what: str, flux: float, *others: float) -> None:
-    if not (np.isfinite([flux, *others]).all() and flux >= 0):
+def _check(what: str, flux: float, *numbers: float) -> None:
+    if not (np.isfinite([flux, *numbers]).all() and flux >= 0):
         raise InputError(f"{what}: expected finite numbers and a flux ≥ 0, found flux {flux:g}")
 
 

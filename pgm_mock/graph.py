@@ -47,8 +47,8 @@ class ModelGraph:
     @property
     def indices(self) -> dict[str, str]:
         """The letter that counts in each plate."""
-        others = [plate for plate in self.plates if plate != PLATE]
-        return dict(zip(others, _INDICES, strict=False)) | {PLATE: "k"}
+        other_plates = [plate for plate in self.plates if plate != PLATE]
+        return dict(zip(other_plates, _INDICES, strict=False)) | {PLATE: "k"}
 
     @property
     def plate(self) -> tuple[str, ...]:
@@ -169,11 +169,11 @@ class ModelGraph:
             inside = [name for name in layer if plates.get(name, "") == plate]
             groups[plate] = [[n for n in inside if layer[n] == depth] for depth in sorted(set(layer.values()))]
         widths = {plate: max(map(len, rows)) for plate, rows in groups.items()}
-        others = sum(width for plate, width in widths.items() if plate != PLATE)
-        widest = max(others, widths[PLATE])
+        other_widths = sum(width for plate, width in widths.items() if plate != PLATE)
+        widest = max(other_widths, widths[PLATE])
         step = 1.15 * max(1.0, widest / 6)  # wide layers stand further apart, so that arrows pass between the nodes
         positions: dict[str, tuple[float, float]] = {}
-        left = (widest - others) / 2
+        left = (widest - other_widths) / 2
         columns: dict[str | None, tuple[float, float]] = {None: (0.0, widest)}
         for plate, rows in groups.items():
             columns[plate] = (left, widths[plate])

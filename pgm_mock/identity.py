@@ -46,12 +46,12 @@ def crc32_of_psf(psf: PSF, begin: int = 0) -> int:
 
 def crc32_of_scene(priors: Priors, begin: int = 0) -> int:
     """Return the CRC-32 of the components that are not the package's own: of their arrays, and of their light."""
-    others = [component for component in priors.scene.components if not _is_own(component)]
-    if not others:
+    foreign = [component for component in priors.scene.components if not _is_own(component)]
+    if not foreign:
         return begin
     ramp, middles = np.arange(1.0, 26.0), priors.medians()
     pixels = Pixels(np.ones((25, 25)), ramp[None, :], ramp[:, None])
-    for component in others:
+    for component in foreign:
         begin = crc32(component.name, *jax.tree.leaves(component), begin=begin)
         image = np.asarray(Scene((component,)).light(pixels, priors.psf, middles).image(), float)
         begin = crc32(np.round(image / max(image.max(), 1e-300), 6) + 0.0, begin=begin)
@@ -62,23 +62,23 @@ def _is_own(thing: object) -> bool:
     return type(thing).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-def identity(**told: Any) -> dict[str, Any]:
+def identity(**settings: Any) -> dict[str, Any]:
     """Return what is told of a run, with the versions that its numbers depend on and the session's precision."""
-    return told | provenance() | {"double_precision": int(jax.config.jax_enable_x64)}
+    return settings | provenance() | {"double_precision": int(jax.config.jax_enable_x64)}
 
 
 def identity_of_model(observation: Observation, priors: Priors) -> dict[str, Any]:
     """Say of what exposure, priors and PSF a run is; the counts are not among it."""
-    told = {f"prior_{name}": text for name, text in priors.describe().items()}
-    told |= {
+    described = {f"prior_{name}": text for name, text in priors.describe().items()}
+    described |= {
         "scene": priors.scene.describe(),
         "psf": describe_psf(priors.psf),
         "psf_checksum": written(crc32_of_psf(priors.psf)),
     }
     if not all(map(_is_own, priors.scene.components)):
-        told["scene_checksum"] = written(crc32_of_scene(priors))
+        described["scene_checksum"] = written(crc32_of_scene(priors))
     exposure = written(crc32(observation.exposure, observation.background_map))
-    return told | {"name": observation.name, "exposure_checksum": exposure}
+    return described | {"name": observation.name, "exposure_checksum": exposure}
 
 
 def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, str]:

@@ -110,8 +110,8 @@ class Images(Sequence[SkyImage]):
         observations, names, bands = [], [], []
         for number, (image, exposure) in enumerate(zip(images, exposures, strict=True)):
             name, path = _split_name(os.fspath(image))
-            behind = background_maps[number] if background_maps else None
-            found = Observation.read(path, exposure, background_map=behind, **options)
+            background_map = background_maps[number] if background_maps else None
+            found = Observation.read(path, exposure, background_map=background_map, **options)
             names.append(name)
             bands.append(camera_and_band(found.header)[1] or _band_of_file(path))
             observations.append(found)
@@ -173,8 +173,8 @@ class Images(Sequence[SkyImage]):
             return
         middles = [_middle(image) for image in self.images]
         for number, image in enumerate(self.images):
-            others = [(middles[k], self.images[k]) for k in range(len(self.images)) if k != number]
-            if not any(_covers(image, sky) or _covers(other, middles[number]) for sky, other in others):
+            other_images = [(middles[k], self.images[k]) for k in range(len(self.images)) if k != number]
+            if not any(_covers(image, sky) or _covers(other, middles[number]) for sky, other in other_images):
                 raise InputError(f"{image.name}: expected the sky of the other images, found another one")
 
 

@@ -78,7 +78,7 @@ def generate_mock_image(
         InputError: an image that is none, an unknown parameter, or a value that it cannot have.
     """
     exposure = checked_exposure(exptime, "exptime")
-    behind = None if background_map is None else checked_map(background_map, exposure, "background_map")
+    checked = None if background_map is None else checked_map(background_map, exposure, "background_map")
     x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
     known = pars if isinstance(pars, Priors) else priors
     scene = (Scene() if known is None else known.scene).naming(pars or {})
@@ -91,12 +91,12 @@ def generate_mock_image(
     else:
         if priors is None:
             zero = np.zeros(exposure.shape, int)
-            blank = Observation(counts=zero, exposure=exposure, background_map=behind)
+            blank = Observation(counts=zero, exposure=exposure, background_map=checked)
             priors = Priors.default(blank, float(np.mean(x)), float(np.mean(y)))
         parameters = _draw_parameters(source_key(seed, "parameters"), priors.replace(**(pars or {})))
     box = _exposed_box(exposure)
     counts = np.zeros(exposure.shape, np.int32)
-    cut_map = None if behind is None else behind[box].astype(np.float32)
+    cut_map = None if checked is None else checked[box].astype(np.float32)
     image = exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map
     poisson.draw(source_key(seed, "image"), _mean_image, image, parameters, priors.psf, priors.scene, out=counts[box])
     return counts

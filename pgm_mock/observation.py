@@ -62,13 +62,15 @@ class Observation:
     def __post_init__(self) -> None:
         exposure = checked_exposure(self.exposure, "exposure").copy()
         counts, left_out = checked_counts(self.counts, exposure, "counts")
-        behind = None if self.background_map is None else checked_map(self.background_map, exposure, "background_map")
-        for array in (counts, exposure, behind):
+        background_map = (
+            None if self.background_map is None else checked_map(self.background_map, exposure, "background_map")
+        )
+        for array in (counts, exposure, background_map):
             if array is not None:
                 array.setflags(write=False)
         object.__setattr__(self, "counts", counts)
         object.__setattr__(self, "exposure", exposure)
-        object.__setattr__(self, "background_map", behind)
+        object.__setattr__(self, "background_map", background_map)
         object.__setattr__(self, "left_out", self.left_out + left_out)
         if left_out:
             warnings.warn(f"counts: {left_out} counts on pixels without exposure: left out", DataWarning, 3)
@@ -77,10 +79,10 @@ class Observation:
         """One line: name, shape, place, counts and exposure."""
         (ny, nx), (x, y) = self.shape, self.origin
         sky = "no sky coordinates" if self.wcs is None else "with sky coordinates"
-        behind = "" if self.background_map is None else ", with a background map"
+        with_map = "" if self.background_map is None else ", with a background map"
         return (
             f"Observation({self.name!r}, {nx} x {ny} pixels from x={x} y={y}, {self.counts.sum():,} counts, "
-            f"exposure up to {self.exposure.max():.5g} {self.exposure_unit}, {sky}{behind})"
+            f"exposure up to {self.exposure.max():.5g} {self.exposure_unit}, {sky}{with_map})"
         )
 
     @classmethod
@@ -189,13 +191,13 @@ class Observation:
             whole[row : row + seen.shape[0], column : column + seen.shape[1]] = image[inside_y, inside_x]
             return whole
 
-        behind = None if self.background_map is None else cut(self.background_map)
+        background_map = None if self.background_map is None else cut(self.background_map)
         name = name if name is not None else f"{self.name} x={x:g} y={y:g}".strip()
         return replace(
             self,
             counts=cut(self.counts),
             exposure=cut(self.exposure),
-            background_map=behind,
+            background_map=background_map,
             origin=(left, low),
             name=name,
             left_out=0,

@@ -49,11 +49,11 @@ def read_files(
         said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
         warnings.warn(said, DataWarning, 3)
     counts, checked, slivers = without_slivers(counts, checked, min_exposure, plane.label)
-    behind = None
+    map_counts = None
     if background_map is not None:
         expected = read_plane(background_map)
         _check_same_sky(plane, expected)
-        behind = checked_map(expected.data, checked, expected.label)
+        map_counts = checked_map(expected.data, checked, expected.label)
     origin, header, wcs = _origin_and_wcs(plane)
     wcs = wcs if wcs is not None else _origin_and_wcs(exposed)[2]
     return {
@@ -66,7 +66,7 @@ def read_files(
         "name": str(header.get("OBJECT", "")),
         "header": header,
         "left_out": left_out,
-        "background_map": behind,
+        "background_map": map_counts,
         "slivers": slivers,
     }
 

@@ -178,8 +178,8 @@ class Priors(JointPrior):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        told = [describe_psf(self.psf), *(f"{name}={text}" for name, text in self.describe().items())]
-        return f"Priors({', '.join(told)})"
+        parts = [describe_psf(self.psf), *(f"{name}={text}" for name, text in self.describe().items())]
+        return f"Priors({', '.join(parts)})"
 
     def _told(self) -> tuple[str, str, dict[str, str]]:
         return describe_psf(self.psf), self.scene.describe(), self.describe()

@@ -50,8 +50,8 @@ def prior_of_table(name: str, table: Any, centre: float | None) -> Prior:
     arguments = {key: _number(name, key, entry, centre) for key, entry in table.items() if key != "dist"}
     if "value" in table:
         if len(table) > 1:
-            others = ", ".join(shown(key).strip("'") for key in table if key != "value")
-            raise InputError(f"[{name}]: expected nothing beside value, found {others}")
+            other_keys = ", ".join(shown(key).strip("'") for key in table if key != "value")
+            raise InputError(f"[{name}]: expected nothing beside value, found {other_keys}")
         return arguments["value"]
     if not isinstance(table["dist"], str) or table["dist"] not in dist.__all__ or not table["dist"][0].isupper():
         found = shown(table["dist"])

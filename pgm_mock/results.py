@@ -90,8 +90,8 @@ def parameters_of(tree: "xarray.DataTree", group: str = "posterior") -> dict[str
 
 def scene_of(tree: "xarray.DataTree", group: str = "posterior") -> Scene:
     """Return the scene that a posterior or mocks were computed with; that of the group's names, where none is told."""
-    told = tree.attrs.get("scene")
-    return Scene().naming(map(str, tree[group].data_vars)) if told is None else Scene.parse(str(told))
+    description = tree.attrs.get("scene")
+    return Scene().naming(map(str, tree[group].data_vars)) if description is None else Scene.parse(str(description))
 
 
 def stamp_of(posterior: "xarray.DataTree") -> Observation:

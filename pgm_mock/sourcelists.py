@@ -78,10 +78,10 @@ def _once_each(table: SourceTable) -> np.ndarray:
     emldetect lists a source once for each instrument and band; the row of all of them together has 0 for both.
     """
     every = np.arange(table.rows)
-    told = [table.columns[name].values for name in _SUMMARY if name in table.columns]
-    if not told:
+    known = [table.columns[name].values for name in _SUMMARY if name in table.columns]
+    if not known:
         return every
-    together = np.all([_whole(values) == 0 for values in told], axis=0)
+    together = np.all([_whole(values) == 0 for values in known], axis=0)
     source = next((table.columns[name].values for name in _SOURCES if name in table.columns), None)
     if source is None:
         return every[together] if together.any() else every

@@ -115,7 +115,7 @@ def _warn_of_guess(seen: str, taken: str) -> None:
     warnings.warn(f"exposure unit: {seen}: taken for {taken}; --exposure-unit says which", DataWarning, 4)
 
 
-def _doubt(unit: str, most: float, seconds: float | None, told: str) -> None:
+def _doubt(unit: str, most: float, seconds: float | None, origin: str) -> None:
     """Warn where a map's largest value is far from EXPOSURE, is no time of an observation, or no telescope's area."""
     from astropy import units
 
@@ -124,14 +124,14 @@ def _doubt(unit: str, most: float, seconds: float | None, told: str) -> None:
         if seconds is not None and found.is_equivalent(area_time):
             area = most * float(found.to(area_time)) / seconds
             if area < _LEAST_AREA:
-                value = f"in {told} the map's largest value is an effective area of {area:.3g} cm2 for EXPOSURE"
+                value = f"in {origin} the map's largest value is an effective area of {area:.3g} cm2 for EXPOSURE"
                 warnings.warn(
                     f"exposure unit: {value}, which no telescope has: every flux depends on it", DataWarning, 4
                 )
     if not found.is_equivalent(units.s):
         return
     longest = most * float(found.to(units.s))
-    value = f"the map's largest value is {longest:.3g} s in {told}"
+    value = f"the map's largest value is {longest:.3g} s in {origin}"
     if seconds is not None and not seconds / _FAR <= longest <= seconds * _FAR:
         wrong = f"but EXPOSURE is {seconds:.5g} s"
     elif not _SHORTEST <= longest <= _LONGEST or (seconds is None and unit not in _USUAL):

@@ -10,7 +10,7 @@ from scipy import ndimage, optimize, stats
 import pgm_mock
 from pgm_mock.detection import compare, detect, kinds, sensitivity, write_detection, write_sensitivity
 from pgm_mock.detection.amplitudes import fit_amplitudes
-from pgm_mock.detection.behind import Behind, smoothed
+from pgm_mock.detection.background import BackgroundModel, smoothed
 from pgm_mock.detection.extended import Ellipse, half_light_radius
 from pgm_mock.detection.falsealarms import TAIL, FalseAlarms, tail_of
 from pgm_mock.detection.fieldpsf import FieldPSF
@@ -222,8 +222,8 @@ def test_an_extended_source_is_modelled_not_listed(tmp_path):
     beta = 6.0 * (1 + ((x - 60.0) ** 2 + (y - 58.0) ** 2) / 5.0**2) ** -1.5
     image = mock([(20.0, 100.0, 80.0)], more=beta, gap=False)
     detection = detect(image, psf=KING, num_mocks=3, odds=False)
-    assert len(detection.found.behind.extended) >= 1
-    first = detection.found.behind.extended[0]
+    assert len(detection.found.background.extended) >= 1
+    first = detection.found.background.extended[0]
     assert np.hypot(first.column + 1 - 60.0, first.row + 1 - 58.0) < 1.5
     x, y = detection.table["X_IMA"].value, detection.table["Y_IMA"].value
     assert (np.hypot(x - 60, y - 58) < 15).sum() == 0
@@ -278,7 +278,7 @@ def test_a_source_whose_place_is_in_a_gap_is_kept_beside_a_cluster():
     beta = 6.0 * (1 + ((x - 40.0) ** 2 + (y - 58.0) ** 2) / 5.0**2) ** -1.5
     image = mock([(72.0, 100.0, 150.0)], more=beta)  # in the middle of the gap
     detection = detect(image, psf=KING, num_mocks=2, odds=False)
-    assert len(detection.found.behind.extended) >= 1
+    assert len(detection.found.background.extended) >= 1
     x, y = detection.table["X_IMA"].value, detection.table["Y_IMA"].value
     near = np.argmin(np.hypot(x - 72, y - 100))
     assert np.hypot(x[near] - 72, y[near] - 100) < 1.5
@@ -330,7 +330,7 @@ def test_a_hot_pixel_is_left_out():
     ):
         detection = detect(dataclasses.replace(image, counts=counts), psf=KING, num_mocks=2, odds=False)
     x, y = detection.table["X_IMA"].value, detection.table["Y_IMA"].value
-    assert not len(detection.found.behind.extended)
+    assert not len(detection.found.background.extended)
     assert np.hypot(x - 90, y - 80).min() > 3
     assert np.hypot(x - 30, y - 40).min() < 1
     with pytest.warns(pgm_mock.DataWarning, match="mock: pixel 190, 130 has 50,000"):  # of a stamp: the image's pixels
@@ -467,7 +467,7 @@ def test_a_rate_map_is_refused():
 
 def test_the_sky_of_an_empty_exposure_keeps_its_count():
     image = pgm_mock.Observation(np.zeros((40, 40), int), np.full((40, 40), 1e3))
-    fitted = Behind.of(image).fit(image.counts, np.zeros(image.shape))
+    fitted = BackgroundModel.of(image).fit(image.counts, np.zeros(image.shape))
     assert 0 < fitted.mean.sum() < 1
 
 
@@ -560,8 +560,8 @@ def test_the_real_field(real_files):
     _, said = compare(detection, listed, radius=6.0)
     assert int(said.split()[0]) >= 23, said
     assert len(detection) < 50
-    assert len(detection.found.behind.extended) in (1, 2, 3)
-    cluster = detection.found.behind.extended[0]
+    assert len(detection.found.background.extended) in (1, 2, 3)
+    cluster = detection.found.background.extended[0]
     assert np.hypot(cluster.column + 1 - 329, cluster.row + 1 - 348) < 3
     x, y = detection.table["X_IMA"].value, detection.table["Y_IMA"].value
     assert (np.hypot(x - 329, y - 348) < 30).sum() == 0  # a cluster's core is not listed as points

@@ -70,7 +70,7 @@ def ranks_of(posterior: StampPosterior, data: Data, truth: dict[str, float]) -> 
             mean = float(weights @ drawn)
             sd = float(np.sqrt(weights @ (drawn - mean) ** 2))
         found[name] = [below if np.isfinite(mean) else np.nan, float(true), mean, sd]
-    rank, true_values, means, sds = ({name: told[i] for name, told in found.items()} for i in range(4))
+    rank, true_values, means, sds = ({name: numbers[i] for name, numbers in found.items()} for i in range(4))
     return Ranks(rank, true_values, means, sds, resolution)
 
 

@@ -159,13 +159,13 @@ class _Store:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: expected an unfinished calibration, found none: {error}") from error
         if settings != self.settings:
-            told = "; ".join(differences(json.loads(settings), json.loads(self.settings)).values())
-            raise InputError(f"{path}: expected an unfinished calibration with these settings, found {told}")
+            changed = "; ".join(differences(json.loads(settings), json.loads(self.settings)).values())
+            raise InputError(f"{path}: expected an unfinished calibration with these settings, found {changed}")
         self.done, self.values, self.problem, self.failed = done, values, problem, failed
 
     def add(self, ranks: Ranks, posterior: StampPosterior) -> None:
-        for row, told in enumerate((ranks.rank, ranks.truth, ranks.mean, ranks.sd)):
-            self.values[row, :, self.done] = [told[name] for name in self.names]
+        for row, values in enumerate((ranks.rank, ranks.truth, ranks.mean, ranks.sd)):
+            self.values[row, :, self.done] = [values[name] for name in self.names]
         self.values[4, :, self.done] = ranks.resolution
         self.problem[self.done] = bool(posterior.problems)
         self.failed[self.done] = bool(np.isnan(self.values[0, :, self.done]).any())

@@ -47,7 +47,7 @@ def add_tests(found: "xarray.Dataset") -> "xarray.Dataset":
 
 def _verdict(tests: dict[str, Uniformity], found: "xarray.Dataset") -> tuple[bool, str]:
     """Correct the p-values for their number (Holm 1979), and say what they mean."""
-    p_values = {(name, test): told.p_values[test] for name, told in tests.items() for test in TESTS}
+    p_values = {(name, test): uniformity.p_values[test] for name, uniformity in tests.items() for test in TESTS}
     number, failed = found.sizes["simulation"], int(found["failed"].sum())
     rejected = _holm(p_values)
     parts = [_in_words(name, [t for n, t in rejected if n == name], tests[name]) for name in tests]
@@ -72,14 +72,16 @@ def _holm(p_values: dict[tuple[str, str], float]) -> list[tuple[str, str]]:
     return rejected
 
 
-def _in_words(name: str, rejected: list[str], told: Uniformity) -> str:
+def _in_words(name: str, rejected: list[str], uniformity: Uniformity) -> str:
     if not rejected:
         return ""
     said = []
     if "dispersion" in rejected:
-        wide = told.dispersion < 1
-        said.append(f"posterior too {'wide' if wide else 'narrow'}, scores spread {told.dispersion:.2f}")
+        wide = uniformity.dispersion < 1
+        said.append(f"posterior too {'wide' if wide else 'narrow'}, scores spread {uniformity.dispersion:.2f}")
     if "location" in rejected:
-        said.append(f"posterior too {'low' if told.location > 0 else 'high'}, scores off by {told.location:+.2f}")
-    least = min(told.p_values[test] for test in rejected)
+        said.append(
+            f"posterior too {'low' if uniformity.location > 0 else 'high'}, scores off by {uniformity.location:+.2f}"
+        )
+    least = min(uniformity.p_values[test] for test in rejected)
     return f"{name}: {', '.join(said) or 'ranks not uniform'} (p = {least:.1e}, {', '.join(rejected)})"

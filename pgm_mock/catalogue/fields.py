@@ -76,9 +76,11 @@ def read_fields(path: str | os.PathLike[str], exposure_unit: str | None = None, 
 
 def _read_field(name: str, files: Sequence[list[str]], **options: Any) -> Field:
     """Read images, exposure maps, regions and maybe background maps; `options` are those of `Observation.read`."""
-    images, exposures, (regions,), *behind = files
+    images, exposures, (regions,), *background_maps = files
     if len(images) > 1:
-        together = Images.read(images, exposures, *behind, **options)
+        together = Images.read(images, exposures, *background_maps, **options)
         return Field.of_images(together, read_regions(regions, together[0].observation), name)
-    observation = Observation.read(images[0], exposures[0], background_map=behind[0][0] if behind else None, **options)
+    observation = Observation.read(
+        images[0], exposures[0], background_map=background_maps[0][0] if background_maps else None, **options
+    )
     return Field(observation, read_regions(regions, observation), name)

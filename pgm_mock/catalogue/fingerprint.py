@@ -42,8 +42,8 @@ class Fingerprint:
     def _add_image(self, field: Field, observation: Observation) -> None:
         sky = None if observation.wcs is None else observation.wcs.to_header_string(relax=True)
         images = observation.exposure, observation.counts, observation.background_map
-        told = [field.name, observation.shape, observation.origin, observation.exposure_unit, sky]
-        self._images = crc32(*images, json.dumps(told), begin=self._images)
+        description = [field.name, observation.shape, observation.origin, observation.exposure_unit, sky]
+        self._images = crc32(*images, json.dumps(description), begin=self._images)
 
     def _add_model(self, source: "Source") -> None:
         priors = None if source.priors is None else source.priors.describe()

@@ -62,8 +62,8 @@ def learnt_psf(
 def _read(path: Path, own: str) -> str | None:
     """Return what was learnt from the same input; None where nothing was."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        words = str(told["psf"])
-        return words if told["input"] == own and LearntPSF.parse(words) is not None else None
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        words = str(stored["psf"])
+        return words if stored["input"] == own and LearntPSF.parse(words) is not None else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

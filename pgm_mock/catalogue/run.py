@@ -214,7 +214,7 @@ def _notes(settings: Settings, first: Source, field: Field) -> list[str]:
     x, y = (first.x, first.y) if np.isfinite([first.x, first.y]).all() else observation.centre
     _, shape = choose_and_say(settings.psf, observation.header, observation.wcs, x, y, settings.psf_sampling)
     background = "with a gradient" if settings.gradient else "uniform"
-    others = {"fit": "fitted jointly", "mask": "masked", "ignore": "ignored"}[settings.neighbours]
+    treatment = {"fit": "fitted jointly", "mask": "masked", "ignore": "ignored"}[settings.neighbours]
     place = "free about the position asked for" if settings.position == "free" else "fixed at the position asked for"
     if field.images is not None:
         names = ", ".join(field.images.names)
@@ -228,6 +228,6 @@ def _notes(settings: Settings, first: Source, field: Field) -> list[str]:
     size, observed = 2 * settings.half_size + 1, f"{observation.exposure_unit} ({observation.unit_source})"
     return [
         f"{shape}; at the first source.",
-        f"Stamps of {size} x {size} pixels; background {background}; neighbours {others}; positions {place}.",
+        f"Stamps of {size} x {size} pixels; background {background}; neighbours {treatment}; positions {place}.",
         f"Exposure in {observed}; fluxes in {observation.flux_unit}, medians with 68 % intervals.",
     ]

@@ -228,9 +228,9 @@ def _source(name: str, field: Field, region: Region, settings: Settings) -> Sour
 def _of_images(name: str, field: Field, region: Region, settings: Settings) -> Source:
     """Cut stamps of all images about a region of the first one; other sources are masked, or ignored."""
     try:
-        others = [one for one in field.regions if one is not region] if settings.neighbours != "ignore" else []
-        radii = [max(_circle(one), _LEAST_RADIUS) for one in others]
-        together = Together.of(name, field, region, others, radii, settings)
+        other_regions = [one for one in field.regions if one is not region] if settings.neighbours != "ignore" else []
+        radii = [max(_circle(one), _LEAST_RADIUS) for one in other_regions]
+        together = Together.of(name, field, region, other_regions, radii, settings)
     except InputError as error:
         return Source(name, field.name, region.x, region.y, None, str(error), None, region.radius)
     stamp, priors = together.stamps[0].observation, together.priors.each[0]

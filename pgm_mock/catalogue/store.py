@@ -40,8 +40,8 @@ class Store:
         self.chunk_size = chunk_size
         self.numbers = [range(n, min(n + chunk_size, len(sources))) for n in range(0, len(sources), chunk_size)]
         self.damaged: list[str] = []
-        told = identity(**settings, chunk_size=chunk_size, **sources.fingerprint)
-        self.identity = json.dumps(told, sort_keys=True)
+        run_identity = identity(**settings, chunk_size=chunk_size, **sources.fingerprint)
+        self.identity = json.dumps(run_identity, sort_keys=True)
         for left in [*self.folder.glob(".catalog*"), *self.chunks.glob(".0*")]:  # of a run that was killed
             left.unlink(missing_ok=True)
         manifest = self.folder / _MANIFEST

@@ -231,19 +231,19 @@ def _of_parameters(parameters: Mapping[str, Parameter]) -> Iterable[Column]:
 def _values(rows: Iterable[dict[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
     """Gather the rows into columns: 8 bytes a number, and words that are often the same once."""
     numbers = {column.name: array("d") for column in columns if column.kind is float}
-    others: dict[str, tuple[type, list[Any]]] = {
+    other_columns: dict[str, tuple[type, list[Any]]] = {
         column.name: (column.kind, []) for column in columns if column.kind is not float
     }
     for row in rows:
         for name, values in numbers.items():
             values.append(row.get(name, math.nan))
-        for name, (kind, words) in others.items():
+        for name, (kind, words) in other_columns.items():
             value = kind(row.get(name, kind()))
             words.append(sys.intern(value) if kind is str else value)
     floats: dict[str, Any] = {
         name: np.frombuffer(values) if values else np.empty(0) for name, values in numbers.items()
     }
-    return floats | {name: words for name, (_, words) in others.items()}
+    return floats | {name: words for name, (_, words) in other_columns.items()}
 
 
 def _false_discovery_rates(p_values: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ class Together(NamedTuple):
         name: str,
         field: "Field",
         region: "Region",
-        others: Sequence["Region"],
+        other_regions: Sequence["Region"],
         radii: Sequence[float],
         settings: "Settings",
     ) -> "Together":
@@ -59,7 +59,7 @@ class Together(NamedTuple):
             name: of the source.
             field: with images.
             region: of the source.
-            others: sources whose circles are masked in each image.
+            other_regions: sources whose circles are masked in each image.
             radii: of those circles [pixels of the first image].
             settings: half_size, psf, position and offset.
 
@@ -83,7 +83,7 @@ class Together(NamedTuple):
         if settings.position == "fixed":
             priors = replace(priors, spread=_FIXED, reach=5 * _FIXED)
         away = np.linalg.solve(
-            matrix, np.array([[one.x - region.x, one.y - region.y] for one in others]).reshape(-1, 2).T
+            matrix, np.array([[one.x - region.x, one.y - region.y] for one in other_regions]).reshape(-1, 2).T
         )
         arcsec = [float(each) * scale for each in radii]
         cut = []
@@ -107,7 +107,7 @@ def exposure_left(
     stamp: Observation,
     coordinates: tuple[np.ndarray, np.ndarray],
     place: tuple[float, float],
-    others: Sequence[tuple[float, float]],
+    other_places: Sequence[tuple[float, float]],
     radii: Sequence[float],
 ) -> np.ndarray:
     """Take the exposure from the circles of other sources; what is nearer to the source itself stays.
@@ -116,13 +116,13 @@ def exposure_left(
         stamp: of the source.
         coordinates: of its pixels, in pixels or on the sky, shape (ny, nx) each.
         place: of the source, in the same coordinates.
-        others: places of other sources.
+        other_places: places of other sources.
         radii: of their circles.
     """
     x, y = coordinates
     exposure = stamp.exposure.copy()
     own = np.hypot(x - place[0], y - place[1])
-    for other, radius in zip(others, radii, strict=True):
+    for other, radius in zip(other_places, radii, strict=True):
         distance = np.hypot(x - other[0], y - other[1])
         exposure[(distance <= radius) & (distance < own)] = 0.0
     return exposure

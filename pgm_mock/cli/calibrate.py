@@ -43,6 +43,6 @@ def run(options: Namespace) -> int:
         found.to_netcdf(temporary, engine="h5netcdf")
     save_figure(plot_calibration(found), folder / "calibration.png")
     tables = {name: found[name].to_pandas().rename_axis(columns=None).T.to_dict() for name in ("coverage", "p_value")}
-    told = {"calibrated": bool(found.attrs["calibrated"]), "verdict": found.attrs["verdict"], "out": options.out}
-    report(options, [f"{stamp.name}: {found.attrs['verdict']}"], told | tables)
+    summary = {"calibrated": bool(found.attrs["calibrated"]), "verdict": found.attrs["verdict"], "out": options.out}
+    report(options, [f"{stamp.name}: {found.attrs['verdict']}"], summary | tables)
     return 0

@@ -54,16 +54,16 @@ def run(options: Namespace) -> int:
     for path in several:
         progress(f"{path}: a fit of several images, which is not checked")
     shares = stats.false_discovery_control([check.p_value for check in checks.values()])
-    lines, told = [], {}
+    lines, fits = [], {}
     for (name, check), share in zip(checks.items(), shares, strict=True):
         verdict = "FLAGGED" if check.flagged else "fine"
         lines.append(f"{name}: p = {check.p_value:.2g}, false discovery rate {share:.2g}, {verdict}: {check.said}")
-        told[name] = {
+        fits[name] = {
             "p_value": check.p_value,
             "false_discovery_rate": float(share),
             "flagged": check.flagged,
             "sentences": list(check.sentences),
             "p_values": check.p_values,
         }
-    report(options, lines, {"folder": str(options.folder), "fits": told})
+    report(options, lines, {"folder": str(options.folder), "fits": fits})
     return 0

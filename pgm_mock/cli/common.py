@@ -46,9 +46,9 @@ def read_images(options: Namespace) -> Images | None:
         if options.offset is not None:
             raise InputError("--offset: expected several images, with commas between them; found one")
         return None
-    behind = [] if options.background_map is None else split_images(options.background_map)
+    background_maps = [] if options.background_map is None else split_images(options.background_map)
     how = {"exposure_unit": options.exposure_unit, "min_exposure": options.min_exposure}
-    found = Images.read(images, exposures, behind, **how)
+    found = Images.read(images, exposures, background_maps, **how)
     for image in found:
         say_psf(options, image.observation, image.name)
     if options.neighbours == "fit" and options.regions is not None:

@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
         "sources": len(detection),
         "threshold": detection.threshold,
         "false_expected": detection.expected_false,
-        "extended": len(detection.found.behind.extended),
+        "extended": len(detection.found.background.extended),
     }
     if options.compare:
         lines.append(_compared(detection, listed, folder))

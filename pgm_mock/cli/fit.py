@@ -56,8 +56,8 @@ def run(options: Namespace) -> int:
     progress(f"fitting {len(regions)} source{'s' * (len(regions) > 1)}; the first one compiles the model")
 
     def do(source: "Source", name: str) -> tuple[str, dict[str, Any]]:
-        summary, others = _fit(options, source, folder, name)
-        return _line(options, source, summary, others), summary.to_dict() | {"neighbours": others}
+        summary, num_neighbours = _fit(options, source, folder, name)
+        return _line(options, source, summary, num_neighbours), summary.to_dict() | {"neighbours": num_neighbours}
 
     return fit_each(options, sources, names, do)
 
@@ -81,7 +81,7 @@ def fit_each(
     """
     from tqdm import tqdm
 
-    told: list[dict[str, Any]] = []
+    summaries: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     quiet = len(sources) == 1 or not sys.stderr.isatty()
     for source, name in zip(tqdm(sources, unit="source", disable=quiet), names, strict=True):
@@ -94,12 +94,12 @@ def fit_each(
             progress(f"source {source.name}: {error}")
             continue
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"{len(told)} of {len(sources)} sources are in {options.out}") from stop
+            raise KeyboardInterrupt(f"{len(summaries)} of {len(sources)} sources are in {options.out}") from stop
         say(options, line)
-        told.append(numbers | {"region": source.name})
+        summaries.append(numbers | {"region": source.name})
     if failed:
         progress(f"{len(failed)} of {len(sources)} sources could not be fitted")
-    report(options, [], {"out": options.out, "sources": told, "failed": failed})
+    report(options, [], {"out": options.out, "sources": summaries, "failed": failed})
     return 2 if failed else 0
 
 
@@ -155,10 +155,10 @@ def _fit(options: Namespace, source: "Source", folder: Path, name: str) -> tuple
         raise InputError(source.reason)
     stamp, priors = source.stamp, source.priors
     if options.priors:
-        others = {key: prior for key, prior in priors.items() if key.startswith("neighbour_")}
+        neighbour_priors = {key: prior for key, prior in priors.items() if key.startswith("neighbour_")}
         place = stamp, source.x, source.y, priors.psf
         given = Priors.read(options.priors, *place, components=read_components(options))
-        priors = given if given.neighbours else given.replace(**others)
+        priors = given if given.neighbours else given.replace(**neighbour_priors)
         prior_predictive_check(stamp, priors, num_samples=200)
     posterior = fit(stamp, priors, method=options.method, false_alarm=True, seed=options.seed)
     drawn = flat_draws(posterior)
@@ -179,11 +179,13 @@ def _of_the_stamp(stamp: Observation, drawn: Mapping[str, np.ndarray], mean: np.
     return lost, another_source(stamp, mean, psf, middle)
 
 
-def _line(options: Namespace, source: "Source", summary: FitSummary, others: int) -> str:
+def _line(options: Namespace, source: "Source", summary: FitSummary, num_neighbours: int) -> str:
     """Say what was found in one line, which begins with the name that the list gives the source."""
     if options.regions is None:
         return summary.line()
-    fitted = f" with {others or 'no'} neighbour{'s' * (others != 1)}" if options.neighbours == "fit" else ""
+    fitted = (
+        f" with {num_neighbours or 'no'} neighbour{'s' * (num_neighbours != 1)}" if options.neighbours == "fit" else ""
+    )
     return f"{source.name}{fitted}: {summary.line()}"
 
 

@@ -53,15 +53,15 @@ def run(options: Namespace) -> int:
         found.to_netcdf(temporary, engine="h5netcdf")
     save_figure(plot_grid(found), folder / f"{name}.png")
     best = mode(found)
-    lines, told = [], {}
+    lines, parameters = [], {}
     for axis in axes:
         density = marginal(found, axis)
         intervals, peak = hdi(density), mode(density)[axis]
         unit = found[axis].attrs["units"]
         ranges = " and ".join(f"{lower:.5g} to {upper:.5g}" for lower, upper in intervals)
         lines.append(f"{stamp.name}: {axis}: mode {peak:.5g}, 68 % highest density {ranges} {unit}")
-        told[axis] = {"mode": peak, "joint_mode": best[axis], "hdi_68": intervals.tolist(), "unit": unit}
-    summary = {"out": options.out, "log_evidence": found.attrs["log_evidence"], "parameters": told}
+        parameters[axis] = {"mode": peak, "joint_mode": best[axis], "hdi_68": intervals.tolist(), "unit": unit}
+    summary = {"out": options.out, "log_evidence": found.attrs["log_evidence"], "parameters": parameters}
     report(options, lines, summary)
     return 0
 

@@ -52,8 +52,8 @@ def run(options: Namespace) -> int:
     _write_images(options, as_mock(stamp, counts[0], history, psf=priors.psf), counts, [_parameters(mocks)])
     check = PriorCheck.of(stamp, counts)
     check.warn(stamp)
-    written, told = _told(options, "mocks", counts)
-    report(options, [written, check.line()], told)
+    written, summary = _written_and_summary(options, "mocks", counts)
+    report(options, [written, check.line()], summary)
     return 0
 
 
@@ -134,8 +134,8 @@ def _whole_field(options: Namespace) -> int:
     history += [f"extended x, y, flux, core, beta = {text}" for text in options.extended]
     mock = as_mock(observation, cube[0], history, psf=sources[0].psf if sources else psf)
     _write_images(options, mock, cube[0] if len(cube) == 1 else cube)
-    written, told = _told(options, "fields", cube)
-    report(options, [written], told)
+    written, summary = _written_and_summary(options, "fields", cube)
+    report(options, [written], summary)
     return 0
 
 
@@ -146,7 +146,7 @@ def _beta_model(text: str, kind: "type[BetaModel]") -> "BetaModel":
         raise InputError(f"--extended: expected x,y,flux,core,beta, found {shown(text)}") from error
 
 
-def _told(options: Namespace, what: str, cube: np.ndarray) -> tuple[str, dict[str, Any]]:
+def _written_and_summary(options: Namespace, what: str, cube: np.ndarray) -> tuple[str, dict[str, Any]]:
     """Say what was written, for a reader and for a program."""
     totals = cube.sum(axis=(1, 2))
     line = f"wrote {options.out}: {len(cube)} {what} of {totals.min()} to {totals.max()} counts"
@@ -156,8 +156,8 @@ def _told(options: Namespace, what: str, cube: np.ndarray) -> tuple[str, dict[st
 def _made_from(options: Namespace) -> list[str]:
     """Say what the mocks are made from, for the header."""
     files = {"image": options.image, "exposure": options.exposure, "background map": options.background_map}
-    told = [f"{what} {name}" for what, name in files.items() if name is not None]
-    return [*told, f"min_exposure = {options.min_exposure:g}", f"seed = {options.seed}"]
+    inputs = [f"{what} {name}" for what, name in files.items() if name is not None]
+    return [*inputs, f"min_exposure = {options.min_exposure:g}", f"seed = {options.seed}"]
 
 
 def _parameters(mocks: "xarray.DataTree") -> "BinTableHDU":

@@ -41,7 +41,7 @@ def add_observation(
     position: bool = True,
     needed: bool = True,
     several: bool = False,
-    behind: str | None = _BEHIND,
+    map_help: str | None = _BEHIND,
 ) -> None:
     """Add IMAGE and EXPOSURE, and what a place in them and its model need."""
     number = None if needed else "?"
@@ -51,7 +51,7 @@ def add_observation(
     exposure = "exposure map of the same shape"
     exposure += "; for several images as many, with commas between them" if several else ""
     parser.add_argument("exposure", metavar="EXPOSURE", nargs=number, help=exposure)
-    add_maps(parser, behind)
+    add_maps(parser, map_help)
     if position:
         add_place(parser)
         add_component(parser)
@@ -88,13 +88,13 @@ def add_component(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--component", action="append", default=[], metavar="NAME", dest="components", help=more)
 
 
-def add_maps(parser: argparse.ArgumentParser, behind: str | None = _BEHIND) -> None:
+def add_maps(parser: argparse.ArgumentParser, map_help: str | None = _BEHIND) -> None:
     """Add what says how the exposure map is read, and a background map with its help; None has no such map."""
     parser.add_argument("--exposure-unit", metavar="UNIT", help="unit of the exposure map, in place of its header's")
-    if behind is None:
+    if map_help is None:
         parser.set_defaults(background_map=None)
     else:
-        parser.add_argument("--background-map", metavar="FILE", help=behind)
+        parser.add_argument("--background-map", metavar="FILE", help=map_help)
     thin = f"pixels with less than this share of the exposure around them count as unexposed ({_MIN_EXPOSURE}); 0: none"
     parser.add_argument("--min-exposure", type=share, default=_MIN_EXPOSURE, metavar="SHARE", help=thin)
 
@@ -112,8 +112,8 @@ def add_half_size(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_neighbours(parser: argparse.ArgumentParser, what: str) -> None:
     """Add --neighbours."""
-    others = f"{what}: fit them jointly, mask their circles, or ignore them (fit; of several images mask)"
-    parser.add_argument("--neighbours", default="fit", choices=["fit", "mask", "ignore"], help=others)
+    help_text = f"{what}: fit them jointly, mask their circles, or ignore them (fit; of several images mask)"
+    parser.add_argument("--neighbours", default="fit", choices=["fit", "mask", "ignore"], help=help_text)
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

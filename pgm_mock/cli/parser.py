@@ -198,7 +198,7 @@ def _add_sensitivity(commands: Commands) -> None:
 def _add_plan(commands: Commands) -> None:
     what = "whether a source would be detected, and how well measured, in given exposures"
     parser = command(commands, "plan", what, out="plan")
-    add_observation(parser, position=False, needed=False, behind=None)
+    add_observation(parser, position=False, needed=False, map_help=None)
     add_place(parser)
     rate = "count rate of the source, on the axis of a vignetted map, or on the detector with --telescope [ct/s]"
     parser.add_argument("--flux", type=float, required=True, metavar="F", help=rate)
@@ -225,7 +225,7 @@ def _add_field(commands: Commands) -> None:
     what = "a whole field as one model: sources, clusters, sky, particles and PSF together"
     parser = command(commands, "field", what, out="field")
     template = "template of the particles [counts], in place of the exposure without the mirrors' vignetting"
-    add_observation(parser, position=False, behind=template)
+    add_observation(parser, position=False, map_help=template)
     listed = "the sources: `x y radius` lines, DS9, or a table; a radius bounds where its source may be"
     parser.add_argument("--regions", metavar="FILE", required=True, help=listed)
     add_psf(parser)

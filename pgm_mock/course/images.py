@@ -155,11 +155,11 @@ def describe_source(n: Any, regions: np.ndarray, ex: np.ndarray, half_size: int 
     need(there, f"n should be a whole number from 0 to {len(regions) - 1}; it is {n!r}.")
     x_pos, y_pos, _ = regions[n]
     gap = np.maximum(np.abs(regions[:, 0] - x_pos), np.abs(regions[:, 1] - y_pos)) - regions[:, 2]
-    others = [f"({x:g}, {y:g})" for row, (x, y, _) in enumerate(regions) if row != n and gap[row] < half_size]
+    neighbours = [f"({x:g}, {y:g})" for row, (x, y, _) in enumerate(regions) if row != n and gap[row] < half_size]
     column, row = round(x_pos) - 1, round(y_pos) - 1
     seen = ex[max(row - half_size, 0) : row + half_size + 1, max(column - half_size, 0) : column + half_size + 1]
     share = np.mean(seen == 0)
-    notes = [f"it also holds light of the sources at {', '.join(others)}"] if others else []
+    notes = [f"it also holds light of the sources at {', '.join(neighbours)}"] if neighbours else []
     notes += [f"{share:.1%} of its pixels have no exposure"] if share else []
     notes += (
         ["the galaxy cluster shines into it"] if np.hypot(x_pos - CLUSTER[0], y_pos - CLUSTER[1]) < CLUSTER[2] else []

@@ -45,16 +45,16 @@ def check_draws(draw_parameters: Callable[[], Mapping[str, float]], small_ex: np
     here = np.mean((values["x_pos"] > small_x.min()) & (values["x_pos"] < small_x.max()))
     need(here > 0.9, f"only {here:.0%} of the draws of x_pos lie in the stamp: are they FITS coordinates?")
     seconds = np.median(small_ex[small_ex > 0])
-    source, behind = np.median(values["flux"]) * seconds, np.median(values["background"]) * seconds
+    source, sky = np.median(values["flux"]) * seconds, np.median(values["background"]) * seconds
     flux = f"with your prior a typical source has {source:.3g} counts"
     need(source < 2e4, f"{flux}: the flux is in counts per second, and the exposure is {seconds:,.0f} s.")
     need(source > 1e-2, f"{flux}: it would never be seen.")
-    said = f"with your prior a typical pixel has {behind:.3g} background counts"
-    need(behind < 10, f"{said}: the background is in counts per second and pixel.")
-    need(behind > 1e-4, f"{said}: the image would be empty.")
+    said = f"with your prior a typical pixel has {sky:.3g} background counts"
+    need(sky < 10, f"{said}: the background is in counts per second and pixel.")
+    need(sky > 1e-4, f"{said}: the image would be empty.")
     width = np.median(values["psf_width"])
     need(0.3 < width < 6, f"with your prior a typical psf_width is {width:.3g} pixels; a pixel is 4 arcsec wide.")
-    right(f"a typical draw has {source:.3g} source counts and {behind:.2g} background counts a pixel.")
+    right(f"a typical draw has {source:.3g} source counts and {sky:.2g} background counts a pixel.")
 
 
 def check_expected_image(expected_image: Callable[..., np.ndarray]) -> None:

@@ -59,7 +59,7 @@ def compare(detection: Detection, listed: Sequence[Region], radius: float = SAME
         for (mine, other), apart in zip(matches.pairs, matches.distances, strict=True)
     ]
     rows += [(names[mine], "", *ours[mine], np.nan, ratios[mine], "new") for mine in matches.new]
-    spread_out = detection.found.behind.half_light(detection.found.fitted)
+    spread_out = detection.found.background.half_light(detection.found.fitted)
     for other in matches.missing:
         one = known[other]
         row, column = (

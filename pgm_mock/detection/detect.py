@@ -16,7 +16,7 @@ from ..psf import PSF
 from ..random import checked_seed
 from ..regions import Region
 from ..slivers import without_hot_pixels, without_slivers
-from .behind import Behind
+from .background import BackgroundModel
 from .falsealarms import FalseAlarms, calibrate_false_alarms
 from .fieldpsf import FieldPSF
 from .odds import Odds, odds_of_sources
@@ -102,7 +102,7 @@ class Detection:
 
     def with_background_map(self) -> Observation:
         """Return the image with the extended sources in its background map, as `catalog` is to see it."""
-        extended = self.found.behind.extended_counts(self.found.fitted)
+        extended = self.found.background.extended_counts(self.found.fitted)
         if extended is None:
             return self.observation
         own = self.observation.background_map
@@ -124,7 +124,7 @@ class Detection:
         if shapes:
             said += f"; {shapes} of them beside far brighter ones, perhaps the shape of their PSF"
         first = self.observation.origin
-        places = [f"x={one.column + first[0]:.0f} y={one.row + first[1]:.0f}" for one in self.found.behind.extended]
+        places = [f"x={one.column + first[0]:.0f} y={one.row + first[1]:.0f}" for one in self.found.background.extended]
         if places:
             what = "an extended source" if len(places) == 1 else f"{len(places)} extended sources"
             verb = "is" if len(places) == 1 else "are"
@@ -179,18 +179,18 @@ def detect(
     make_room()
     field = FieldPSF.of(observation, psf, psf_sampling)
     ratio_map = RatioMap(observation.exposure, field)
-    behind = Behind.of(observation)
+    background = BackgroundModel.of(observation)
     if not ratio_map.usable.any():
         raise InputError("exposure: expected some exposure that a source's light falls on, found none")
     first = min(_FIRST_THRESHOLD, threshold or np.inf)
-    found = find_sources(observation.counts, behind, ratio_map, first, say)
+    found = find_sources(observation.counts, background, ratio_map, first, say)
     alarms = _false_alarms(found, ratio_map, num_mocks, seed, progress)
     wanted = alarms.threshold(false_per_field or FALSE_PER_FIELD) if threshold is None else threshold
     wanted = max(wanted, _LEAST_THRESHOLD, ratio_map.of_one_photon(found.fitted.mean))
     if wanted < first:
-        found = find_sources(observation.counts, behind, ratio_map, wanted, say)
+        found = find_sources(observation.counts, background, ratio_map, wanted, say)
     else:
-        known = (found.behind, found.fitted, found.sources)
+        known = (found.background, found.fitted, found.sources)
         found = closed(observation.counts, *known, ratio_map, wanted, found.dropped)
     if say is not None:
         say(f"{len(found.sources)} sources above ln L ratio {wanted:.1f}")
@@ -217,7 +217,7 @@ def _false_alarms(found: Found, ratio_map: RatioMap, num_mocks: int, seed: int, 
     from tqdm import tqdm
 
     with tqdm(total=num_mocks, unit="mock", desc="false alarms", disable=not progress, file=sys.stderr) as bar:
-        return calibrate_false_alarms(found.behind, found.fitted.mean, ratio_map, num_mocks, seed, bar.update)
+        return calibrate_false_alarms(found.background, found.fitted.mean, ratio_map, num_mocks, seed, bar.update)
 
 
 def _odds(found: Found, counts: np.ndarray, progress: bool) -> tuple[Odds | None, ...]:

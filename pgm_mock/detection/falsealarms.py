@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .behind import Behind
+from .background import BackgroundModel
 from .jointfit import refit
 from .pointsources import PointSources
 from .ratiomap import RatioMap
@@ -50,7 +50,7 @@ class FalseAlarms(NamedTuple):
 
 
 def calibrate_false_alarms(
-    behind: Behind,
+    background: BackgroundModel,
     mean: np.ndarray,
     ratio_map: RatioMap,
     num_mocks: int,
@@ -64,7 +64,7 @@ def calibrate_false_alarms(
     number above L falls as an exponential, so that some ten images are enough for one false source in two.
 
     Args:
-        behind: the model of what lies behind.
+        background: the model of what lies behind.
         mean: counts that it expects, shape (ny, nx).
         ratio_map: of the field.
         num_mocks: how many images.
@@ -73,7 +73,7 @@ def calibrate_false_alarms(
     """
     found = []
     for number in range(num_mocks):
-        found.append(false_peaks(np.random.default_rng([seed, number]).poisson(mean), behind, ratio_map))
+        found.append(false_peaks(np.random.default_rng([seed, number]).poisson(mean), background, ratio_map))
         if advance is not None:
             advance()
     return tail_of(np.concatenate(found), num_mocks)
@@ -87,9 +87,9 @@ def tail_of(ratios: np.ndarray, num_mocks: int) -> FalseAlarms:
     return FalseAlarms(max(len(above), 0.7) / num_mocks, slope, TAIL, len(above), num_mocks)
 
 
-def false_peaks(counts: np.ndarray, behind: Behind, ratio_map: RatioMap) -> np.ndarray:
+def false_peaks(counts: np.ndarray, background: BackgroundModel, ratio_map: RatioMap) -> np.ndarray:
     """Return the ln likelihood ratios of the sources that an image without sources seems to have."""
-    fitted = behind.fit(counts, np.zeros(counts.shape))
+    fitted = background.fit(counts, np.zeros(counts.shape))
     ratio = ratio_map(counts, fitted.mean)
     rows, columns = find_peaks(ratio.gain, TAIL - ALLOWANCE, part_of_top=0.0)
     sources = PointSources.none(ratio_map.exposure, ratio_map.psf)
@@ -97,5 +97,5 @@ def false_peaks(counts: np.ndarray, behind: Behind, ratio_map: RatioMap) -> np.n
     sources = refit(sources, counts, fitted.mean)
     sources = sources.keeping(sources.likelihood_ratios(counts, fitted.mean) > TAIL - ALLOWANCE)
     # What lies behind is fitted to what the sources leave, as it is with real ones: that raises each ratio by 0.2.
-    sources, fitted = fit_together(counts, behind, fitted, sources, _TIMES)
+    sources, fitted = fit_together(counts, background, fitted, sources, _TIMES)
     return sources.likelihood_ratios(counts, fitted.mean)

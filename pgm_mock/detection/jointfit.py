@@ -68,7 +68,7 @@ class _Group(NamedTuple):
         numbers: of the sources.
         box: rows and columns.
         seen: which of its pixels are exposed.
-        counts, others, exposure: of those: counts, what is expected without these sources, exposure.
+        counts, without, exposure: of those: counts, what is expected without these sources, exposure.
         spread: standard deviation of the prior of ln width of each source; 0 where the width is not fitted.
     """
 
@@ -76,7 +76,7 @@ class _Group(NamedTuple):
     box: tuple[slice, slice]
     seen: np.ndarray
     counts: np.ndarray
-    others: np.ndarray
+    without: np.ndarray
     exposure: np.ndarray
     spread: np.ndarray
 
@@ -88,12 +88,12 @@ class _Group(NamedTuple):
         box = sources.box(numbers)
         own = sum(sources.flux[one] * sources.light(one, box) for one in numbers)
         seen = sources.exposure[box] > 0
-        others = mean[box] + np.maximum(image[box] - own, 0.0)
+        without = mean[box] + np.maximum(image[box] - own, 0.0)
         psfs = [sources.psf.at(sources.x[one], sources.y[one]) for one in numbers]
         bright = sources.counts()[numbers] > _BRIGHT
         spread = np.where(bright, [min(float(psf.width_spread), _KNOWN) for psf in psfs], 0.0)
         exposure = sources.exposure[box][seen]
-        return cls(numbers, box, seen, counts[box][seen].astype(float), others[seen], exposure, spread)
+        return cls(numbers, box, seen, counts[box][seen].astype(float), without[seen], exposure, spread)
 
     def fitted(self, sources: PointSources, steps: int) -> PointSources:
         """Climb by Fisher scoring, each step halved until the likelihood grows."""
@@ -124,7 +124,7 @@ class _Group(NamedTuple):
     def information(self, sources: PointSources, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the gradient and the Fisher information of ln posterior by ln flux, x, y and ln width of each."""
         flux = sources.flux[self.numbers]
-        mean = self.others + flux @ slopes[:, 0]
+        mean = self.without + flux @ slopes[:, 0]
         jacobian = (slopes * flux[:, None, None]).reshape(4 * len(flux), -1)
         width = np.where(self.spread > 0, 1.0 / np.maximum(self.spread, 1e-9) ** 2, 1e12)
         precision = np.column_stack([np.broadcast_to(_PRECISIONS, (len(flux), 3)), width])
@@ -134,7 +134,7 @@ class _Group(NamedTuple):
 
     def _height(self, sources: PointSources, slopes: np.ndarray) -> float:
         """Ln posterior, but for a constant."""
-        mean = self.others + sources.flux[self.numbers] @ slopes[:, 0]
+        mean = self.without + sources.flux[self.numbers] @ slopes[:, 0]
         off = sources.stretch[self.numbers] / np.where(self.spread > 0, self.spread, np.inf)
         return float(self.counts @ np.log(mean) - mean.sum() - 0.5 * off @ off)
 

@@ -48,14 +48,14 @@ class Stamp(NamedTuple):
 
     Attributes:
         counts: shape (n, n).
-        behind: counts expected without the source, shape (n, n).
+        background: counts expected without the source, shape (n, n).
         exposure: shape (n, n).
         columns, rows: from the place where the source was found, shapes (1, n) and (n, 1) [pixels].
         typical: exposure at that place.
     """
 
     counts: Any
-    behind: Any
+    background: Any
     exposure: Any
     columns: Any
     rows: Any
@@ -74,7 +74,7 @@ def sampled(key: Any, stamp: Stamp, psf: PSF, width: Any, points: Mixture | None
     """
 
     def log_likelihood(v: Any) -> Any:
-        mean = stamp.behind * jnp.exp(BEHIND_SPREAD * v[3])
+        mean = stamp.background * jnp.exp(BEHIND_SPREAD * v[3])
         mean = mean + jnp.exp(FLUX_SPREAD * v[2]) * TYPICAL_COUNTS / stamp.typical * _light(kind, stamp, psf, width, v)
         seen = stamp.exposure > 0
         safe = jnp.where(seen, mean, 1.0)
@@ -92,7 +92,7 @@ def sampled(key: Any, stamp: Stamp, psf: PSF, width: Any, points: Mixture | None
 
 def _candidates(kind: str, stamp: Stamp, points: Mixture | None) -> Any:
     """Places to look at: points all about; extended sources there and at a point's modes; companions of its best."""
-    excess = jnp.sum(jnp.where(jnp.hypot(stamp.columns, stamp.rows) < 6.0, stamp.counts - stamp.behind, 0.0))
+    excess = jnp.sum(jnp.where(jnp.hypot(stamp.columns, stamp.rows) < 6.0, stamp.counts - stamp.background, 0.0))
     flux = jnp.log(jnp.maximum(excess, 5.0) / TYPICAL_COUNTS) / FLUX_SPREAD
     ramp = jnp.arange(-6.0, 6.1, 2.0) / PLACE
     about = _product(ramp, ramp, jnp.array([-0.5, 0.0]) + flux, jnp.zeros(1))

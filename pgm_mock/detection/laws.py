@@ -63,8 +63,8 @@ def flux_detectable(sources: PointSources, mean: np.ndarray, threshold: float, p
         image[number] -= sources.flux[number] * own * times[number]
         light[number] = times[number] * sources.psf.kernel(sources.psf.of_block[row // BLOCK, column // BLOCK], HALF)
     flat = (len(sources), (2 * HALF + 1) ** 2)
-    behind = np.maximum(image, without).reshape(flat)
-    return DetectionLaw.of(behind, light.reshape(flat), np.full(len(sources), threshold)).flux(probability)
+    background = np.maximum(image, without).reshape(flat)
+    return DetectionLaw.of(background, light.reshape(flat), np.full(len(sources), threshold)).flux(probability)
 
 
 def _windows(image: np.ndarray) -> np.ndarray:

@@ -107,8 +107,8 @@ def _stamp_of(sources: PointSources, number: int, counts: np.ndarray, image: np.
     """Cut a source's surroundings out of a field; beyond its edge there is no exposure."""
     row, column = (int(each[number]) for each in sources.pixels())
     box = sources.window(number, HALF)
-    others = image[box] - sources.flux[number] * sources.light(number, box)
-    behind = np.maximum(others, 1e-6 * np.maximum(image[box], 1e-12))
+    without_this = image[box] - sources.flux[number] * sources.light(number, box)
+    background = np.maximum(without_this, 1e-6 * np.maximum(image[box], 1e-12))
     top, left = (HALF - middle + part.start for middle, part in zip((row, column), box, strict=True))
 
     def whole(part: np.ndarray) -> np.ndarray:
@@ -123,4 +123,4 @@ def _stamp_of(sources: PointSources, number: int, counts: np.ndarray, image: np.
         for place, first, middle in zip((sources.x, sources.y), sources.psf.origin, (column, row), strict=True)
     )
     typical = float(sources.exposure[row, column]) or float(exposure.max())
-    return Stamp(whole(counts[box]), whole(behind), exposure, ramp[None, :] - x, ramp[:, None] - y, typical)
+    return Stamp(whole(counts[box]), whole(background), exposure, ramp[None, :] - x, ramp[:, None] - y, typical)

@@ -38,7 +38,7 @@ def write_detection(detection: "Detection", folder: str | Path) -> list[Path]:
     """
     folder = output_folder(folder)
     paths = write_table(folder, "sources", detection.table)
-    if detection.found.behind.half_light(detection.found.fitted):
+    if detection.found.background.half_light(detection.found.fitted):
         paths += write_table(folder, "extended", extended_table(detection))
     for name, lines in _lists(detection).items():
         with replacing(folder / name) as temporary:
@@ -80,7 +80,7 @@ def _lists(detection: "Detection") -> dict[str, list[str]]:
         _IMAGE: ["# Region file format: DS9", "image"]
         + [f"circle({one.x:.3f},{one.y:.3f},{one.radius:.3f}) # text={{{one.name}}}" for one in regions],
     }
-    known = detection.found.behind.half_light(detection.found.fitted)
+    known = detection.found.background.half_light(detection.found.fitted)
     if known:
         lists[_EXTENDED] = ["# Region file format: DS9", "image", *(_ellipse(detection, *one) for one in known)]
     wcs = detection.observation.wcs

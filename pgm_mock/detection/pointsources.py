@@ -53,9 +53,9 @@ class PointSources:
         """Return these and more."""
         return self.joined(self.changed(x, y, flux, np.zeros(len(x))))
 
-    def joined(self, others: "PointSources") -> "PointSources":
+    def joined(self, added: "PointSources") -> "PointSources":
         """Return these and others of the same field."""
-        both = [(one.x, one.y, one.flux, one.stretch) for one in (self, others)]
+        both = [(one.x, one.y, one.flux, one.stretch) for one in (self, added)]
         return self.changed(*(np.concatenate(pair) for pair in zip(*both, strict=True)))
 
     def adding_at(self, rows: np.ndarray, columns: np.ndarray, flux: np.ndarray) -> "PointSources":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .amplitudes import fit_amplitudes
-from .behind import Behind, Fitted
+from .background import BackgroundModel, Fitted
 from .extended import Ellipse, find_shape, half_light_radius
 from .jointfit import refit
 from .pointsources import PointSources
@@ -47,7 +47,7 @@ class Found(NamedTuple):
     Attributes:
         sources: the point sources.
         ratios: ln likelihood ratio of each, shape (m,).
-        behind: the model of what lies behind, with its extended sources.
+        background: the model of what lies behind, with its extended sources.
         fitted: its fit.
         ratio: the last map: what the sources leave.
         dropped: what may be no more than the shape of a brighter source's PSF, or of an extended source.
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
     sources: PointSources
     ratios: np.ndarray
-    behind: Behind
+    background: BackgroundModel
     fitted: Fitted
     ratio: Ratio
     dropped: PointSources
@@ -63,7 +63,7 @@ class Found(NamedTuple):
 
 def find_sources(
     counts: np.ndarray,
-    behind: Behind,
+    background: BackgroundModel,
     ratio_map: RatioMap,
     threshold: float,
     say: Callable[[str], None] | None = None,
@@ -72,52 +72,52 @@ def find_sources(
 
     Args:
         counts: shape (ny, nx).
-        behind: the model of what lies behind.
+        background: the model of what lies behind.
         ratio_map: of the field's exposure and PSF.
         threshold: of ln likelihood ratio, of the source with all else fitted.
         say: is told in words how far it is.
     """
     sources = PointSources.none(ratio_map.exposure, ratio_map.psf)
-    fitted = behind.fit(counts, np.zeros(counts.shape))
+    fitted = background.fit(counts, np.zeros(counts.shape))
     tested: list[tuple[int, int]] = []
     for number in range(1, _MOST_ROUNDS + 1):
         mean = fitted.mean + sources.image()
         ratio = ratio_map(counts, mean)
         rows, columns = find_peaks(ratio.gain, threshold - ALLOWANCE)
         if say is not None:
-            more = f", {len(behind.extended)} extended" if behind.extended else ""
+            more = f", {len(background.extended)} extended" if background.extended else ""
             say(f"round {number}: {len(sources)} sources{more}, {len(rows)} more maxima")
         if not len(rows):
             break
-        if len(behind.extended) < _MOST_EXTENDED:
-            larger = with_next_extended(counts, mean, ratio_map, ratio, (rows, columns), behind, fitted, tested)
+        if len(background.extended) < _MOST_EXTENDED:
+            larger = with_next_extended(counts, mean, ratio_map, ratio, (rows, columns), background, fitted, tested)
             if larger is not None:
-                behind = larger
-                fitted = behind.fit(counts, sources.image())
+                background = larger
+                fitted = background.fit(counts, sources.image())
                 continue
         sources = sources.adding_at(rows, columns, ratio.flux[rows, columns])
-        sources, fitted = fit_together(counts, behind, fitted, sources)
+        sources, fitted = fit_together(counts, background, fitted, sources)
         weak = sources.likelihood_ratios(counts, fitted.mean) < threshold - ALLOWANCE
         if weak[-len(rows) :].all():
             # What was taken is nothing once all is fitted: no more is to be found.
-            sources, fitted = fit_together(counts, behind, fitted, sources.keeping(~weak))
+            sources, fitted = fit_together(counts, background, fitted, sources.keeping(~weak))
             break
-    return closed(counts, behind, fitted, sources, ratio_map, threshold)
+    return closed(counts, background, fitted, sources, ratio_map, threshold)
 
 
 def fit_together(
-    counts: np.ndarray, behind: Behind, fitted: Fitted, sources: PointSources, times: int = 2
+    counts: np.ndarray, background: BackgroundModel, fitted: Fitted, sources: PointSources, times: int = 2
 ) -> tuple[PointSources, Fitted]:
     """Fit sources and what lies behind in turn."""
     for _ in range(times):
         sources = refit(sources, counts, fitted.mean)
-        fitted = behind.fit(counts, sources.image(), fitted.amplitudes)
+        fitted = background.fit(counts, sources.image(), fitted.amplitudes)
     return sources, fitted
 
 
 def closed(
     counts: np.ndarray,
-    behind: Behind,
+    background: BackgroundModel,
     fitted: Fitted,
     sources: PointSources,
     ratio_map: RatioMap,
@@ -128,38 +128,38 @@ def closed(
 
     Args:
         counts: of the field, shape (ny, nx).
-        behind, fitted, sources: what was found, and its fit.
+        background, fitted, sources: what was found, and its fit.
         ratio_map: of the field.
         threshold: of ln likelihood ratio.
         dropped: what an earlier closing took for the shape of brighter ones.
     """
-    sources, fitted = fit_together(counts, behind, fitted, sources)
-    shapes = of_model(sources, behind, fitted)
+    sources, fitted = fit_together(counts, background, fitted, sources)
+    shapes = of_model(sources, background, fitted)
     dropped = sources.keeping(shapes) if dropped is None else dropped.joined(sources.keeping(shapes))
     if shapes.any():
-        sources, fitted = fit_together(counts, behind, fitted, sources.keeping(~shapes))
+        sources, fitted = fit_together(counts, background, fitted, sources.keeping(~shapes))
     while True:
         ratios = sources.likelihood_ratios(counts, fitted.mean)
         weak = np.flatnonzero(ratios < threshold)
         if not len(weak):
             ratio = ratio_map(counts, fitted.mean + sources.image())
             order = np.argsort(-ratios, kind="stable")
-            return Found(sources.keeping(order), ratios[order], behind, fitted, ratio, dropped)
+            return Found(sources.keeping(order), ratios[order], background, fitted, ratio, dropped)
         # Those that are far from each other do not change each other: of each group the weakest goes.
         gone = [group[np.argmin(ratios[group])] for group in sources.groups() if (ratios[group] < threshold).any()]
         kept = np.ones(len(sources), bool)
         kept[gone] = False
-        sources, fitted = fit_together(counts, behind, fitted, sources.keeping(kept), times=1)
+        sources, fitted = fit_together(counts, background, fitted, sources.keeping(kept), times=1)
 
 
-def of_model(sources: PointSources, behind: Behind, fitted: Fitted) -> np.ndarray:
+def of_model(sources: PointSources, background: BackgroundModel, fitted: Fitted) -> np.ndarray:
     """Whether what looks like a source may be no more than what the models of others lack, shape (m,).
 
     No PSF is known, and no extended source described, to a seventh: so a source within 1.5 half-light radii of one that
     is more than five times as bright, and one whose counts are less than that of an extended source's beneath it.
     """
     lacking = sources.far_brighter(_BLENDED).any(axis=1)
-    extended = behind.extended_counts(fitted)
+    extended = background.extended_counts(fitted)
     if extended is not None:
         # Counted where they are seen: the source itself may lie on no exposed pixel, beside a gap.
         own = 0.5 * sources.seen_counts()
@@ -191,7 +191,7 @@ def find_peaks(gain: np.ndarray, threshold: float, part_of_top: float = _PART_OF
 
 
 def within(known: list[tuple[Ellipse, float]], row: float, column: float, radii: float = _WITHIN) -> bool:
-    """Whether a place lies within so many half-light radii of an extended source; `known` is `Behind.half_light`."""
+    """Whether a place lies within so many radii of an extended source; `known` is `BackgroundModel.half_light`."""
     return any(np.hypot(one.row - row, one.column - column) < radii * radius for one, radius in known)
 
 
@@ -201,25 +201,25 @@ def with_next_extended(
     ratio_map: RatioMap,
     ratio: Ratio,
     peaks: tuple[np.ndarray, np.ndarray],
-    behind: Behind,
+    background: BackgroundModel,
     fitted: Fitted,
     tested: list[tuple[int, int]],
-) -> Behind | None:
+) -> BackgroundModel | None:
     """Return the model with the first of some maxima that is extended as one more extended source; None without any.
 
     Args:
         counts, mean: of the field and of all that was found before, shape (ny, nx).
         ratio_map, ratio: of the field.
         peaks: rows and columns of the maxima.
-        behind, fitted: the model and its fit.
+        background, fitted: the model and its fit.
         tested: maxima of earlier rounds, to which these are added.
     """
-    known = behind.half_light(fitted)
+    known = background.half_light(fitted)
     places = [(row, column, within(known, row, column)) for row, column in zip(*peaks, strict=True)]
     place = first_extended(counts, mean, ratio_map, ratio, places, tested)
     if place is None:
         return None
-    return behind.with_extended(find_shape(counts, ratio_map.exposure, mean, place[1], place[0]))
+    return background.with_extended(find_shape(counts, ratio_map.exposure, mean, place[1], place[0]))
 
 
 def first_extended(

@@ -93,15 +93,15 @@ def extended_table(detection: "Detection") -> "QTable":
     from astropy import units
 
     observation, found = detection.observation, detection.found
-    known = found.behind.half_light(found.fitted)
-    owners = [found.behind.extended.index(shape) for shape, _ in known]
+    known = found.background.half_light(found.fitted)
+    owners = [found.background.extended.index(shape) for shape, _ in known]
     x = np.array([shape.column + observation.origin[0] for shape, _ in known])
     y = np.array([shape.row + observation.origin[1] for shape, _ in known])
     flux_unit = units.Unit(observation.flux_unit)
     rate = "RATE" if flux_unit.is_equivalent(units.ct / units.s) else "FLUX"
-    of_each = [found.behind.owner == owner for owner in owners]
+    of_each = [found.background.owner == owner for owner in owners]
     fluxes = [found.fitted.amplitudes[own].sum() for own in of_each]
-    counts = [(found.fitted.amplitudes[own] * found.behind.images[own].sum(axis=(1, 2))).sum() for own in of_each]
+    counts = [(found.fitted.amplitudes[own] * found.background.images[own].sum(axis=(1, 2))).sum() for own in of_each]
     names = np.array([f"E{number}" for number in range(1, len(known) + 1)], "U8")
     columns: dict[str, tuple[Any, Any, str, str]] = {"ID": (names, None, "meta.id", "number")}
     scale = 1.0
@@ -174,7 +174,7 @@ def _notes(detection: "Detection") -> list[str]:
     """Say what is doubtful about each source; nothing where nothing is."""
     sources, dropped = detection.found.sources, detection.found.dropped
     left, low = detection.observation.origin
-    extended = detection.found.behind.extended
+    extended = detection.found.background.extended
     beside, partly = beside_brighter(sources), sources.seen_counts() < _GAP * sources.counts()
     unexposed = sources.exposure[sources.pixels()] <= 0
     notes = []

@@ -79,11 +79,11 @@ class FieldCheck:
 
     def lines(self) -> list[str]:
         """Say each family in a line, and then what is wrong."""
-        told = []
+        sentences = []
         for name, one in self.families.items():
             verdict = f"fails (below {self.limit:.2g})" if one.p_value < self.limit else "sound"
-            told.append(f"{name}: chi2 {one.chi2:.4g} for {one.dof:.3g}, p {one.p_value:.2g}: {verdict}")
-        return told + list(self.sentences)
+            sentences.append(f"{name}: chi2 {one.chi2:.4g} for {one.dof:.3g}, p {one.p_value:.2g}: {verdict}")
+        return sentences + list(self.sentences)
 
 
 def check_field(posterior: FieldPosterior, significance: float = SIGNIFICANCE) -> FieldCheck:

@@ -258,5 +258,5 @@ def sweep(key: Array, state: State, field: Field, tuning: Tuning) -> tuple[State
     for one in jax.random.split(second, _PSF_MOVES):
         state, psf_moved = move_psf(one, state, field, tuning)
     state, accept_prob, diverging = move_shared(third, state, field, tuning)
-    told = field.log_posterior(state), accept_prob, diverging, psf_moved, moved
-    return state, Sweep(state.sources, state.psf, state.shared, *told)
+    record = field.log_posterior(state), accept_prob, diverging, psf_moved, moved
+    return state, Sweep(state.sources, state.psf, state.shared, *record)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..detection.behind import Behind
+from ..detection.background import BackgroundModel
 from ..detection.extended import find_shape
 from ..detection.fieldpsf import FieldPSF
 from ..detection.pointsources import PointSources
@@ -67,38 +67,38 @@ def first_guess(
     say: Callable[[str], None] | None = None,
 ) -> Guess:
     """Fit the sources and what lies behind them, and look for extended sources where none are given."""
-    ratio_map, behind = RatioMap(observation.exposure, psf), Behind.of(observation)
+    ratio_map, background = RatioMap(observation.exposure, psf), BackgroundModel.of(observation)
     places = np.array([(one.x, one.y) for one in regions], float)
     flux = np.full(len(places), _TYPICAL / np.median(observation.exposure[observation.exposure > 0]))
     sources = PointSources.none(observation.exposure, psf).adding(places[:, 0], places[:, 1], flux)
-    fitted = behind.fit(observation.counts, np.zeros(observation.shape))
+    fitted = background.fit(observation.counts, np.zeros(observation.shape))
     tested: list[tuple[int, int]] = []
     first = np.array(observation.origin)
     for column, row in np.reshape(clusters or (), (-1, 2)) - first:
-        behind = behind.with_extended(
+        background = background.with_extended(
             find_shape(observation.counts, observation.exposure, fitted.mean, round(column), round(row))
         )
-        fitted = behind.fit(observation.counts, sources.image())
+        fitted = background.fit(observation.counts, sources.image())
     for _ in range(_MOST_EXTENDED):
-        sources, fitted = fit_together(observation.counts, behind, fitted, sources)
+        sources, fitted = fit_together(observation.counts, background, fitted, sources)
         if clusters is not None:
             break
         # Without the smooth correction c(x), which would take a faint extended source for background.
         mean = fitted.model + sources.image()
         ratio = ratio_map(observation.counts, mean)
         peaks = find_peaks(ratio.gain, _LEAST_PEAK)
-        larger = with_next_extended(observation.counts, mean, ratio_map, ratio, peaks, behind, fitted, tested)
+        larger = with_next_extended(observation.counts, mean, ratio_map, ratio, peaks, background, fitted, tested)
         if larger is None:
             break
-        behind = larger
+        background = larger
         if say is not None:
-            x, y = np.array([behind.extended[-1].column, behind.extended[-1].row]) + first
+            x, y = np.array([background.extended[-1].column, background.extended[-1].row]) + first
             say(f"an extended source at x={x:.0f} y={y:.0f}")
-        fitted = behind.fit(observation.counts, sources.image())
+        fitted = background.fit(observation.counts, sources.image())
     sky, particles = fitted.amplitudes[0], 0.0
     if observation.background_map is not None:
         sky, particles = _halves(observation, fitted.amplitudes)
-    known = behind.half_light(fitted)
+    known = background.half_light(fitted)
     shapes = sum(within(known[:1], shape.row, shape.column, _SAME_CLUSTER) for shape, _ in known)
     if clusters is None:
         clusters = _apart(known, first)

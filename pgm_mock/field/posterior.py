@@ -110,11 +110,13 @@ class FieldPosterior:
         `problems`, which is empty where all is well.
         """
         chains = self.chains
-        told: dict[str, Any] = {"method": "gibbs", "problems": "; ".join(chains.problems), "seed": self.seed}
-        told |= {name: getattr(chains, name) for name in ("r_hat", "ess_bulk", "ess_tail", "slowest", "divergences")}
-        told["psf"] = describe_psf(self.priors.psf)
+        attributes: dict[str, Any] = {"method": "gibbs", "problems": "; ".join(chains.problems), "seed": self.seed}
+        attributes |= {
+            name: getattr(chains, name) for name in ("r_hat", "ess_bulk", "ess_tail", "slowest", "divergences")
+        }
+        attributes["psf"] = describe_psf(self.priors.psf)
         groups = {"posterior": chains.draws, "sample_stats": chains.statistics}
-        tree = data_tree(groups, self.observation, self.priors, conditioned=True, attrs=told)
+        tree = data_tree(groups, self.observation, self.priors, conditioned=True, attrs=attributes)
         names = np.array([one.name for one in self.regions])
         return tree.map_over_datasets(
             lambda each: each.assign_coords({self.plate: names}) if self.plate in each.dims else each

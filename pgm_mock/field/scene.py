@@ -66,12 +66,12 @@ def field_priors(
     priors |= Sky().defaults(observation, *observation.centre, psf)
     if observation.background_map is not None:
         labels = ccds(observation)
-        behind: Component = BackgroundMap()
+        particles: Component = BackgroundMap()
         if labels is not None:
-            behind = Particles(labels=labels, first_x=observation.origin[0], first_y=observation.origin[1])
-        components.append(behind)
-        own = behind.defaults(observation, *observation.centre, psf)
-        priors |= {f"{behind.prefix}{name}": prior for name, prior in own.items()}
+            particles = Particles(labels=labels, first_x=observation.origin[0], first_y=observation.origin[1])
+        components.append(particles)
+        own = particles.defaults(observation, *observation.centre, psf)
+        priors |= {f"{particles.prefix}{name}": prior for name, prior in own.items()}
     names = [CLUSTER, HALO][:betas] if len(clusters) else []
     named = [(name, clusters[0]) for name in names]
     named += [(f"{CLUSTER}{number}", place) for number, place in enumerate(clusters[1:], 2)]

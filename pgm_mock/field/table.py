@@ -90,12 +90,12 @@ def parameters_table(posterior: FieldPosterior) -> "QTable":
 
     rows, drawn, on_ccd = [], posterior.tree["posterior"].to_dataset(), _about(posterior)
     for name in posterior.model.blocks.shared + posterior.model.blocks.psf:
-        told = drawn[name].attrs
+        attributes = drawn[name].attrs
         levels = np.reshape(posterior.quantiles(name), (3, -1))
         for number, (low, middle, high) in enumerate(levels.T):
             label = f"{name}[{number}]" if levels.shape[1] > 1 else name
-            meaning = told["long_name"] + (on_ccd[number] if name == _OF_CCDS and on_ccd else "")
-            rows.append((label, middle, low, high, told["units"], meaning))
+            meaning = attributes["long_name"] + (on_ccd[number] if name == _OF_CCDS and on_ccd else "")
+            rows.append((label, middle, low, high, attributes["units"], meaning))
     for name, levels, unit, meaning in _derived(posterior):
         low, middle, high = levels
         rows.append((name, middle, low, high, unit, meaning))

@@ -119,8 +119,8 @@ class _Search:
         if "psf_width" not in self._shared():
             lit["psf_width"] = np.full(number, self.width)
         dark = starts | {"flux": np.full(number, 1e-12 * least.min())}
-        others = [name for name in self.priors.free if name not in OF_SOURCE or name in self._shared()]
-        without = refit_with_height(self.stamp, images, dark, self.priors, free=others)[1]
+        refitted = [name for name in self.priors.free if name not in OF_SOURCE or name in self._shared()]
+        without = refit_with_height(self.stamp, images, dark, self.priors, free=refitted)[1]
         flat = {name: 0.0 for name in ("flux", "x_pos", "y_pos") if name == "flux" or _bounded(self.priors, name)}
         with_it = refit_with_height(self.stamp, images, lit, self.priors, prior_share=flat)[1]
         return np.maximum(np.where(flux > 0, with_it - without, 0.0), 0.0)

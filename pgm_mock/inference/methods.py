@@ -53,8 +53,8 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """What a result records."""
-        told = {"seed": self.seed, "num_draws": math.prod(self.rounds)}
-        return told | {name: getattr(self, name) for name in ("num_chains", "num_warmup", "num_samples")}
+        settings = {"seed": self.seed, "num_draws": math.prod(self.rounds)}
+        return settings | {name: getattr(self, name) for name in ("num_chains", "num_warmup", "num_samples")}
 
 
 def make_plan(method: str, num_draws: int, min_ess: float, seed: int | None, **numbers: int) -> Plan:
@@ -120,8 +120,8 @@ def with_more(found: StampPosterior, more: StampPosterior, plan: Plan) -> StampP
     last = by_nuts(found.observation, found.priors, plan, Data.of(found.observation, longest=True), more.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
     numbers = more.numbers | last.numbers
-    told = f"ln evidence and ln Bayes factor are of importance sampling without a certificate ({more.tried[-1]})"
-    uncertain = {EVIDENCE: told} | {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
+    warning = f"ln evidence and ln Bayes factor are of importance sampling without a certificate ({more.tried[-1]})"
+    uncertain = {EVIDENCE: warning} | {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
     notes = doubts(last.priors, last.draws, numbers) | uncertain
     return replace(last, numbers=numbers, notes=notes, without_source=more.without_source)
 

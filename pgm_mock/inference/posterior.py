@@ -68,9 +68,9 @@ class StampPosterior:
         groups = {"posterior": self.draws, "sample_stats": self.statistics}
         if self.weighted:
             groups["importance_samples"] = self.weighted
-        told = {"method": self.method, "tried": "; ".join(self.tried), "problems": "; ".join(self.problems)}
-        told |= {"notes": "; ".join(self.notes.values()), "psf": describe_psf(self.priors.psf)}
-        attrs = told | self.settings | self.numbers
+        attributes = {"method": self.method, "tried": "; ".join(self.tried), "problems": "; ".join(self.problems)}
+        attributes |= {"notes": "; ".join(self.notes.values()), "psf": describe_psf(self.priors.psf)}
+        attrs = attributes | self.settings | self.numbers
         return data_tree(groups, self.observation, self.priors, conditioned=True, attrs=attrs)
 
     @classmethod

@@ -61,9 +61,9 @@ def _once_on_this_machine(signature: tuple[Any, ...]) -> Iterator[None]:
         return
     import fcntl
 
-    program, *others = signature
-    told = repr((folder, program.__module__, program.__qualname__, others))
-    name = f"pgm_mock_{os.getuid()}_{zlib.crc32(told.encode()):08x}.lock"
+    program, *arguments = signature
+    key = repr((folder, program.__module__, program.__qualname__, arguments))
+    name = f"pgm_mock_{os.getuid()}_{zlib.crc32(key.encode()):08x}.lock"
     with ExitStack() as stack:
         with suppress(OSError):  # where there is no place for it, each process compiles for itself
             stream = stack.enter_context(open(Path(tempfile.gettempdir()) / name, "w", encoding="utf-8"))

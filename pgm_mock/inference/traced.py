@@ -115,8 +115,10 @@ def _write(path: Path, exported: bytes, result: Any) -> None:
 
 def _delete_old(folder: Path) -> None:
     """Delete what other versions of the code left, but for the latest."""
-    others = [one for one in folder.parent.iterdir() if one != folder and re.fullmatch("[0-9a-f]{16}", one.name)]
-    for other in sorted(others, key=lambda one: one.stat().st_mtime, reverse=True)[FOLDERS - 1 :]:
+    other_versions = [
+        one for one in folder.parent.iterdir() if one != folder and re.fullmatch("[0-9a-f]{16}", one.name)
+    ]
+    for other in sorted(other_versions, key=lambda one: one.stat().st_mtime, reverse=True)[FOLDERS - 1 :]:
         shutil.rmtree(other, ignore_errors=True)
 
 
@@ -232,8 +234,8 @@ def _told_of_code(code: CodeType) -> str:
 def _settings() -> bytes:
     """All that JAX's users can set: most of it decides what a function is traced to."""
     settings = {name: value for name, value in jax.config.values.items() if not name.endswith("_dir")}
-    told = (sorted(settings.items()), jax.config.jax_enable_x64, os.environ.get("XLA_FLAGS"))
-    return repr(told).encode()
+    described = (sorted(settings.items()), jax.config.jax_enable_x64, os.environ.get("XLA_FLAGS"))
+    return repr(described).encode()
 
 
 @cache

@@ -159,8 +159,10 @@ def explain_lines(where: Any, parameters: int, marginal: list[tuple[Any, str]], 
 
     lines = list(marginal)
     if parameters > 1:
-        told = zip(STYLES, SHARES, strict=True)
-        lines += [(Line2D([], [], color="black", lw=0.9, ls=s), f"contour that holds {100 * p:.0f} %") for s, p in told]
+        styles = zip(STYLES, SHARES, strict=True)
+        lines += [
+            (Line2D([], [], color="black", lw=0.9, ls=s), f"contour that holds {100 * p:.0f} %") for s, p in styles
+        ]
     if truth:
         lines.append((Line2D([], [], color="C3", lw=1), "truth"))
     handles, words = zip(*lines, strict=True)

@@ -47,7 +47,7 @@ def _draw_extended(axes: Any, detection: Detection) -> None:
     from matplotlib.patches import Ellipse
 
     first = detection.observation.origin
-    for shape, radius in detection.found.behind.half_light(detection.found.fitted):
+    for shape, radius in detection.found.background.half_light(detection.found.fitted):
         for times in _RADII:
             place = shape.column + first[0], shape.row + first[1]
             long = 2 * times * radius / np.sqrt(shape.ratio)

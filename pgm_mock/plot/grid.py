@@ -71,8 +71,8 @@ def _curve(ax: "Axes", density: "xarray.DataArray") -> None:
         edges = np.concatenate([[lower], x[inside], [upper]])
         ax.fill_between(edges, np.interp(edges, x, density.values), color="C0", alpha=0.3)
     ax.axvline(top, color="black", lw=0.8, ls="--")
-    told = " and ".join(f"{lower:.5g} to {upper:.5g}" for lower, upper in intervals)
-    ax.set_title(f"mode {top:.5g}\n68 %: {told}", fontsize=8)
+    in_words = " and ".join(f"{lower:.5g} to {upper:.5g}" for lower, upper in intervals)
+    ax.set_title(f"mode {top:.5g}\n68 %: {in_words}", fontsize=8)
     ax.set(ylim=(0, None), xlim=(x[0], x[-1]), yticks=[])
 
 

@@ -107,9 +107,9 @@ class EachPSF:
     def describe(self) -> str:
         """Put it into words that `parse` understands: which PSF each source has, and the PSFs."""
         number = len(self.widths)
-        told = [describe_psf(jax.tree.map(lambda leaf, one=one: leaf[one], self.each)) for one in range(number)]
-        unlike = list(dict.fromkeys(told))
-        return f"EachPSF({' '.join(str(unlike.index(one)) for one in told)}{_BETWEEN}{_BETWEEN.join(unlike)})"
+        descriptions = [describe_psf(jax.tree.map(lambda leaf, one=one: leaf[one], self.each)) for one in range(number)]
+        unlike = list(dict.fromkeys(descriptions))
+        return f"EachPSF({' '.join(str(unlike.index(one)) for one in descriptions)}{_BETWEEN}{_BETWEEN.join(unlike)})"
 
     @classmethod
     def parse(cls, arguments: str) -> Self:
@@ -118,6 +118,6 @@ class EachPSF:
         Raises:
             ValueError: words of another kind.
         """
-        which, *told = arguments.split(_BETWEEN)
-        unlike = [parse_psf(one) for one in told]
+        which, *descriptions = arguments.split(_BETWEEN)
+        unlike = [parse_psf(one) for one in descriptions]
         return cls.of([unlike[int(number)] for number in which.split()])

@@ -189,8 +189,8 @@ def elongated(
     density: Callable[[np.ndarray], np.ndarray] = lambda r2: np.exp(-0.5 * r2) if slope is None else (1 + r2) ** -slope  # noqa: E731
     image = density(squared).reshape(number, _FINER, number, _FINER).mean(axis=(1, 3))
     named = {"axis_ratio": axis_ratio, "angle": angle, "extent": extent} | ({} if slope is None else {"slope": slope})
-    told = ", ".join(f"{name}={value:.9g}" for name, value in named.items())
-    return ImagePSF.of(image / image.sum(), sampling, source=f"elongated({told})")
+    numbers = ", ".join(f"{name}={value:.9g}" for name, value in named.items())
+    return ImagePSF.of(image / image.sum(), sampling, source=f"elongated({numbers})")
 
 
 def _sampling(header: "fits.Header", pixel_size: float, label: str) -> float:

@@ -43,8 +43,8 @@ def pspc_gaussians(energy: float, off_axis: float) -> tuple[np.ndarray, np.ndarr
     from scipy.optimize import nnls
 
     _, sigma, folding, _, outer, _ = _components(energy, off_axis)
-    others = np.geomspace(min(0.4 * folding, 0.7 * sigma), 20.0 * outer, _GAUSSIANS - 1)
-    sigmas = np.append(others, sigma)
+    wide_sigmas = np.geomspace(min(0.4 * folding, 0.7 * sigma), 20.0 * outer, _GAUSSIANS - 1)
+    sigmas = np.append(wide_sigmas, sigma)
     radii = np.append(np.geomspace(0.2 * min(folding, sigma), 5.0 * outer, _RADII), np.inf)
     weight = np.append(np.ones(_RADII), _TOTAL_WEIGHT)
     within = -np.expm1(-0.5 * (radii[:, None] / sigmas) ** 2)

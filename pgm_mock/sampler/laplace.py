@@ -117,5 +117,5 @@ def distinct(
     there = jnp.isfinite(kept) | (jnp.arange(number) == 0)
     log_shares = jnp.where(there, -jnp.log(jnp.sum(there)), -jnp.inf)
     share = jnp.where(there, jax.nn.softmax(jnp.where(there, kept, -jnp.inf)), 0.0)
-    others = jnp.sum(left > kept[0] - NOTABLE)
-    return Mixture(log_shares, modes[chosen], factors[chosen]), share, others
+    unkept = jnp.sum(left > kept[0] - NOTABLE)
+    return Mixture(log_shares, modes[chosen], factors[chosen]), share, unkept

@@ -123,12 +123,12 @@ def component_called(name: str) -> Component:
 
 def describe_component(component: Component) -> str:
     """Put a component into words that `parse_component` understands, such as "Beta(name='halo')", without arrays."""
-    told = []
+    parts = []
     for field in dataclasses.fields(component):
         value = getattr(component, field.name)
         if isinstance(value, (str, bool, int, float)) and value != field.default:
-            told.append(f"{field.name}={value!r}")
-    return f"{type(component).__name__}({', '.join(told)})"
+            parts.append(f"{field.name}={value!r}")
+    return f"{type(component).__name__}({', '.join(parts)})"
 
 
 def parse_component(described: str) -> Component:

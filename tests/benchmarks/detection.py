@@ -189,7 +189,7 @@ def one_field(kind: str, seed: int) -> dict:
     false = np.ones(len(sources), bool) if not len(true) else (apart >= SAME).all(axis=1)
     return {
         "kind": kind, "seed": seed, "threshold": found.threshold, "promised": found.expected_false, "cpu": taken,
-        "extended": len(found.found.behind.extended), "sources": rows,
+        "extended": len(found.found.background.extended), "sources": rows,
         "false": [[round(float(sources.x[n]), 1), round(float(sources.y[n]), 1), round(float(ratios[n]), 2)]
                   for n in np.flatnonzero(false)],
     } | {name: maxima(older[name], 20) if kind == "empty" else [] for name in ("box", "hat")}  # fmt: skip

@@ -23,7 +23,7 @@ from gammapy.maps import Map, MapAxis, WcsGeom
 from gammapy.modeling.models import PointSpatialModel, PowerLawSpectralModel, SkyModel
 
 from pgm_mock import GaussianPSF, Observation
-from pgm_mock.detection.behind import Behind
+from pgm_mock.detection.background import BackgroundModel
 from pgm_mock.detection.fieldpsf import FieldPSF
 from pgm_mock.detection.ratiomap import HALF, RatioMap
 
@@ -55,7 +55,7 @@ def main() -> None:
     """Run both."""
     image = Observation.read(*sys.argv[1:3], min_exposure=0.25)
     psf = FieldPSF.of(image, GaussianPSF())
-    mean = Behind.of(image).fit(image.counts, np.zeros(image.shape)).mean
+    mean = BackgroundModel.of(image).fit(image.counts, np.zeros(image.shape)).mean
     ratio_map = RatioMap(image.exposure, psf)
     for _ in range(2):
         begun = time.perf_counter()

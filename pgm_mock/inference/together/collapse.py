@@ -96,9 +96,9 @@ def images_of(stamps: SkyStamps, priors: ImagesPriors) -> list[Collapsible]:
         exposure = np.asarray(data.exposure, float)
         if name is None:
             norm = 1.0 if data.background_map is not None else 0.0
-            behind = exposure * float(fixed["background"]) + of_map * float(fixed.get("background_norm", norm))
+            background = exposure * float(fixed["background"]) + of_map * float(fixed.get("background_norm", norm))
         else:
-            behind = exposure if name == "background" else of_map
+            background = exposure if name == "background" else of_map
         quantiles = [own.quantiles(one, (0.16, 0.5, 0.84)) for one in ("flux", name) if one]
         logs = np.log(np.maximum([*quantiles, np.ones(3)][:2], 1e-300))
         one = OneImage(
@@ -106,8 +106,8 @@ def images_of(stamps: SkyStamps, priors: ImagesPriors) -> list[Collapsible]:
             data.x,
             data.y,
             data.photons,
-            behind[np.asarray(data.photons.row), np.asarray(data.photons.column)],
-            np.float64(behind.sum()),
+            background[np.asarray(data.photons.row), np.asarray(data.photons.column)],
+            np.float64(background.sum()),
             jnp.asarray(logs[:, 1]),
             jnp.asarray(np.maximum(0.5 * (logs[:, 2] - logs[:, 0]), 1e-3)),
         )

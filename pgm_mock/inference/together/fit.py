@@ -146,7 +146,7 @@ def epochs_of(stamps: SkyStamps) -> list[list[int]]:
 def _by_nuts(stamps: SkyStamps, priors: ImagesPriors, plan: Plan, tried: tuple[str, ...]) -> ImagesPosterior:
     from .nuts import sample
 
-    draws, statistics, told = sample(stamps, priors, plan)
+    draws, statistics, verdict = sample(stamps, priors, plan)
     return ImagesPosterior(
         stamps,
         priors,
@@ -156,6 +156,6 @@ def _by_nuts(stamps: SkyStamps, priors: ImagesPriors, plan: Plan, tried: tuple[s
         {},
         {},
         plan.settings(),
-        (*tried, *told.said),
-        told.problems,
+        (*tried, *verdict.said),
+        verdict.problems,
     )

@@ -37,8 +37,8 @@ class OneImage(NamedTuple):
         exposure: shape (ny, nx).
         x, y: its columns (1, nx) and rows (ny, 1) [FITS image pixels].
         photons: what was counted.
-        behind: G at each photon, for a background of 1, or of what is fixed [count / pixel].
-        behind_total: T.
+        background: G at each photon, for a background of 1, or of what is fixed [count / pixel].
+        background_total: T.
         middles, spreads: of ln flux and ln background under their priors: medians and half of the 16 to 84 % ranges.
     """
 
@@ -46,8 +46,8 @@ class OneImage(NamedTuple):
     x: Num[ArrayLike, "1 nx"]
     y: Num[ArrayLike, "ny 1"]
     photons: PhotonList | PixelList
-    behind: Float[ArrayLike, " photons"]
-    behind_total: Float[ArrayLike, ""]
+    background: Float[ArrayLike, " photons"]
+    background_total: Float[ArrayLike, ""]
     middles: Float[Array, " 2"]
     spreads: Float[Array, " 2"]
 
@@ -89,7 +89,7 @@ def draw(
         if level_name(priors) is None:
             log_level = jnp.zeros(())
         else:
-            levels = _levels(image, priors, log_ratio, jnp.exp(log_ratio) * found.area + image.behind_total)
+            levels = _levels(image, priors, log_ratio, jnp.exp(log_ratio) * found.area + image.background_total)
             log_level, of_level = levels.draw(uniform[1])
             log_own = log_own + of_level
         target = _log_density(image, priors, found.source, found.area, log_ratio, log_level)
@@ -107,12 +107,12 @@ def log_likelihoods(
 
     def one(flux: Array) -> Array:
         if level_name(priors) is None:
-            return _of_photons(image, source * flux, jnp.ones(())) - flux * area - image.behind_total
+            return _of_photons(image, source * flux, jnp.ones(())) - flux * area - image.background_total
 
         def at(log_level: Array) -> Array:
             level = jnp.exp(log_level)
             of_photons = _of_photons(image, source * flux, level)
-            return of_photons - flux * area - level * image.behind_total + _log_prior_level(priors, log_level)
+            return of_photons - flux * area - level * image.background_total + _log_prior_level(priors, log_level)
 
         middle, scale = _mode_of_level_beside(image, source * flux)
         left = jnp.maximum(FAR * image.spreads[1], 9.0 * scale)
@@ -133,7 +133,7 @@ def _source(image: OneImage, priors: Priors, place: Float[Array, " 2"]) -> tuple
 def _of_photons(image: OneImage, source: Array, level: Array) -> Array:
     """Sum of ln of the expected counts over the photons, less the factorials."""
     number = jnp.asarray(image.photons.number, float)
-    means = jnp.where(number > 0, source + level * image.behind, 1.0)
+    means = jnp.where(number > 0, source + level * image.background, 1.0)
     logs = sum_of_logs(means) if isinstance(image.photons, PhotonList) else jnp.sum(number * jnp.log(means))
     return logs - image.photons.log_factorials
 
@@ -142,7 +142,7 @@ def _log_density(image: OneImage, priors: Priors, source: Array, area: Array, lo
     """Ln of prior times likelihood, as a density of ln flux and ln background."""
     number, ratio = jnp.sum(jnp.asarray(image.photons.number, float)), jnp.exp(log_ratio)
     counted = _of_photons(image, source * ratio, jnp.ones(())) + number * level
-    found = counted - jnp.exp(level) * (ratio * area + image.behind_total)
+    found = counted - jnp.exp(level) * (ratio * area + image.background_total)
     found = found + _log_prior_flux(priors, log_ratio + level)
     return found if level_name(priors) is None else found + _log_prior_level(priors, level)
 
@@ -171,12 +171,12 @@ def _ratios(image: OneImage, priors: Priors, place: Float[Array, " 2"]) -> _Rati
     (flux, level), (flux_sd, level_sd) = jnp.asarray(image.middles), jnp.asarray(image.spreads)
     spread = jnp.hypot(flux_sd, level_sd) if free else flux_sd
     lowest, highest = flux - level - FAR * spread, flux - level + FAR * spread
-    background = jnp.asarray(image.behind)
+    background = jnp.asarray(image.background)
 
     def terms(log_ratio: Array) -> tuple[Array, Array, Array]:
         """Ln of the density at the best background, under normal priors, and its first and second derivative."""
         ratio = jnp.exp(log_ratio)
-        total = ratio * area + image.behind_total
+        total = ratio * area + image.background_total
         means = jnp.where(number > 0, ratio * source + background, 1.0)
         share = jnp.where(number > 0, ratio * source / means, 0.0)
         best = jnp.zeros(())
@@ -206,7 +206,7 @@ def _ratios(image: OneImage, priors: Priors, place: Float[Array, " 2"]) -> _Rati
     def log_density(log_ratio: Array) -> Array:
         ratio = jnp.exp(log_ratio)
         photons = _of_photons(image, source * ratio, jnp.ones(()))
-        total = ratio * area + image.behind_total
+        total = ratio * area + image.background_total
         if not free:
             return photons - total + _log_prior_flux(priors, log_ratio)
         return photons + _levels(image, priors, log_ratio, total).log_integral()
@@ -230,9 +230,9 @@ def _mode_of_level_beside(image: OneImage, source: Array) -> tuple[Array, Array]
     number, precision = jnp.asarray(image.photons.number, float), image.spreads[1] ** -2.0
 
     def derivatives(log_level: Array) -> tuple[Array, Array]:
-        level = jnp.exp(log_level) * image.behind
+        level = jnp.exp(log_level) * image.background
         share = jnp.where(number > 0, level / jnp.where(number > 0, source + level, 1.0), 0.0)
-        light = jnp.exp(log_level) * image.behind_total
+        light = jnp.exp(log_level) * image.background_total
         slope = jnp.sum(number * share) - light - (log_level - image.middles[1]) * precision
         return slope, jnp.sum(number * share * (1.0 - share)) - light - precision
 
@@ -241,7 +241,10 @@ def _mode_of_level_beside(image: OneImage, source: Array) -> tuple[Array, Array]
         return log_level + jnp.clip(slope / jnp.maximum(-bend, 0.1), -1.0, 1.0)
 
     start, _ = _mode_of_level(
-        jnp.sum(number), jnp.asarray(image.behind_total), jnp.asarray(image.middles[1]), jnp.asarray(image.spreads[1])
+        jnp.sum(number),
+        jnp.asarray(image.background_total),
+        jnp.asarray(image.middles[1]),
+        jnp.asarray(image.spreads[1]),
     )
     found = jax.lax.fori_loop(0, 2 * _NEWTON, step, start)
     return found, 1.0 / jnp.sqrt(jnp.maximum(-derivatives(found)[1], 0.1))

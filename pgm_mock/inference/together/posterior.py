@@ -75,13 +75,13 @@ class ImagesPosterior:
             drawn = {"x_pos": places[..., number, 0], "y_pos": places[..., number, 1]}
             drawn |= {"flux": draws["flux"][..., number], level: draws["background"][..., number]}
             flat = {name: values.reshape(-1) for name, values in drawn.items()}
-            others = {
+            rates = {
                 name: draws[name][..., number].reshape(-1) for name in draws if name in priors and name not in flat
             }
-            fixed = {name: prior for name, prior in priors.items() if name not in flat and name not in others}
+            fixed = {name: prior for name, prior in priors.items() if name not in flat and name not in rates}
             size = len(flat["flux"])
             found.append(
-                flat | others | {name: np.full(size, np.asarray(value, float)) for name, value in fixed.items()}
+                flat | rates | {name: np.full(size, np.asarray(value, float)) for name, value in fixed.items()}
             )
         return found
 
@@ -113,19 +113,21 @@ class ImagesPosterior:
         dimensions: dict[str, Any] = {name: [IMAGE] for name, values in self.draws.items() if values.ndim == 3}
         for one in self.stamps.images:
             dimensions |= {f"{kind}_{one.name}": [f"y_{one.name}", f"x_{one.name}"] for kind in ("counts", "exposure")}
-        told: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "method": self.method,
             "tried": "; ".join(self.tried),
             "problems": "; ".join(self.problems),
         }
-        told |= {"name": self.stamps.name, "ra": self.stamps.ra, "dec": self.stamps.dec}
-        told |= {f"psf_{n}": describe_psf(own.psf) for n, own in zip(self.priors.names, self.priors.each, strict=True)}
-        told |= {f"prior_{key}": value for key, value in self.priors.describe().items()}
+        attributes |= {"name": self.stamps.name, "ra": self.stamps.ra, "dec": self.stamps.dec}
+        attributes |= {
+            f"psf_{n}": describe_psf(own.psf) for n, own in zip(self.priors.names, self.priors.each, strict=True)
+        }
+        attributes |= {f"prior_{key}": value for key, value in self.priors.describe().items()}
         tree = from_dict(
             groups,
             coords={IMAGE: np.array(self.stamps.names)},
             dims=dimensions,
-            attrs={"/": provenance() | told | self.settings | self.numbers},
+            attrs={"/": provenance() | attributes | self.settings | self.numbers},
         )
         unit = self.stamps.images[0].observation.flux_unit
         for group in ("posterior", "importance_samples"):

@@ -143,8 +143,8 @@ class ImagesPriors:
 
     def describe(self) -> dict[str, Any]:
         """The priors in words and numbers, by image."""
-        told: dict[str, Any] = {"spread": self.spread, "reach": self.reach, "offset": self.offset}
-        return told | {
+        described: dict[str, Any] = {"spread": self.spread, "reach": self.reach, "offset": self.offset}
+        return described | {
             f"{name}_{parameter}": text
             for name, own in zip(self.names, self.each, strict=True)
             for parameter, text in own.describe().items()

@@ -33,7 +33,7 @@ _COARSE = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Behind:
+class BackgroundModel:
     """The model of what lies behind, for one exposure map.
 
     Attributes:
@@ -50,7 +50,7 @@ class Behind:
     extended: tuple[Ellipse, ...] = ()
 
     @classmethod
-    def of(cls, observation: "Observation") -> "Behind":
+    def of(cls, observation: "Observation") -> "BackgroundModel":
         """Take the sky, and particles: the observation's background map, or what the vignetting shows."""
         exposure = observation.exposure
         images = [exposure]
@@ -59,7 +59,7 @@ class Behind:
             images.append(particles)
         return cls(exposure, np.stack(images), np.full(len(images), -1))
 
-    def with_extended(self, source: Ellipse) -> "Behind":
+    def with_extended(self, source: Ellipse) -> "BackgroundModel":
         """Return the model with one more extended source."""
         ny, nx = self.exposure.shape
         few = source.sizes < max(_WIDEST * min(ny, nx), 2.0 * source.sizes.min())
