@@ -80,8 +80,7 @@ def _in_words(name: str, rejected: list[str], uniformity: Uniformity) -> str:
         wide = uniformity.dispersion < 1
         said.append(f"posterior too {'wide' if wide else 'narrow'}, scores spread {uniformity.dispersion:.2f}")
     if "location" in rejected:
-        said.append(
-            f"posterior too {'low' if uniformity.location > 0 else 'high'}, scores off by {uniformity.location:+.2f}"
-        )
+        side = "low" if uniformity.location > 0 else "high"
+        said.append(f"posterior too {side}, scores off by {uniformity.location:+.2f}")
     least = min(uniformity.p_values[test] for test in rejected)
     return f"{name}: {', '.join(said) or 'ranks not uniform'} (p = {least:.1e}, {', '.join(rejected)})"

@@ -80,7 +80,6 @@ def _read_field(name: str, files: Sequence[list[str]], **options: Any) -> Field:
     if len(images) > 1:
         together = Images.read(images, exposures, *background_maps, **options)
         return Field.of_images(together, read_regions(regions, together[0].observation), name)
-    observation = Observation.read(
-        images[0], exposures[0], background_map=background_maps[0][0] if background_maps else None, **options
-    )
+    background_map = background_maps[0][0] if background_maps else None
+    observation = Observation.read(images[0], exposures[0], background_map=background_map, **options)
     return Field(observation, read_regions(regions, observation), name)

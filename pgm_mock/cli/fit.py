@@ -183,9 +183,8 @@ def _line(options: Namespace, source: "Source", summary: FitSummary, num_neighbo
     """Say what was found in one line, which begins with the name that the list gives the source."""
     if options.regions is None:
         return summary.line()
-    fitted = (
-        f" with {num_neighbours or 'no'} neighbour{'s' * (num_neighbours != 1)}" if options.neighbours == "fit" else ""
-    )
+    plural = "s" * (num_neighbours != 1)
+    fitted = f" with {num_neighbours or 'no'} neighbour{plural}" if options.neighbours == "fit" else ""
     return f"{source.name}{fitted}: {summary.line()}"
 
 

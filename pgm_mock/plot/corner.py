@@ -159,10 +159,9 @@ def explain_lines(where: Any, parameters: int, marginal: list[tuple[Any, str]], 
 
     lines = list(marginal)
     if parameters > 1:
-        styles = zip(STYLES, SHARES, strict=True)
-        lines += [
-            (Line2D([], [], color="black", lw=0.9, ls=s), f"contour that holds {100 * p:.0f} %") for s, p in styles
-        ]
+        for style, share in zip(STYLES, SHARES, strict=True):
+            line = Line2D([], [], color="black", lw=0.9, ls=style)
+            lines.append((line, f"contour that holds {100 * share:.0f} %"))
     if truth:
         lines.append((Line2D([], [], color="C3", lw=1), "truth"))
     handles, words = zip(*lines, strict=True)
