@@ -23,7 +23,7 @@ from .unconstrained import Data, Frame, constrain, places
 
 _LEAST = 1e-4
 """Where less than this part is seen the counts say nothing of the flux, and its prior holds."""
-_ASIDE, _HIDDEN = 1.0, 0.5
+_ASIDE, _HIDDEN = 1.0, 0.8
 """A source is beside an edge where this part of what is seen of it is lost so many pixels and its width further."""
 
 Shear = Callable[[Float[Array, "n d"]], Float[Array, "n d"]]
