@@ -48,7 +48,7 @@ def counts_seen(modes: Mixture, frame: Frame, data: Data, priors: Priors) -> tup
 
     def log_seen(u: Float[Array, " d"]) -> Array:
         parameters = constrain(frame.point(u, priors), priors) | {"flux": jnp.ones(())}
-        return jnp.log(own.light(pixels, priors.psf, parameters).total() / most + _LEAST) / frame.scale[flux]
+        return jnp.log(own.light(pixels, priors.psf, parameters).total() / most + _LEAST)
 
     def about(mode: Float[Array, " d"]) -> Float[Array, "moves d"]:
         step = _ASIDE + constrain(frame.point(mode, priors), priors)["psf_width"]
@@ -56,14 +56,13 @@ def counts_seen(modes: Mixture, frame: Frame, data: Data, priors: Priors) -> tup
         return jnp.stack([mode, *aside])
 
     values = jax.vmap(jax.vmap(log_seen))(jax.vmap(about)(modes.locations))
-    change = (jnp.max(values, axis=1) - jnp.min(values, axis=1)) * frame.scale[flux]
-    is_beside = jnp.any(change > -jnp.log(1.0 - _HIDDEN))
-    moved = jnp.where(is_beside, modes.locations.at[:, flux].add(values[:, 0]), modes.locations)
+    is_beside = jnp.any(jnp.max(values, axis=1) - jnp.min(values, axis=1) > -jnp.log(1.0 - _HIDDEN))
+    shifted = modes.locations.at[:, flux].add(values[:, 0] / frame.scale[flux])
 
     def shear(u: Float[Array, "n d"]) -> Float[Array, "n d"]:
         def only_flux() -> Array:
-            return jnp.zeros_like(u).at[:, flux].set(jax.vmap(log_seen)(u))
+            return jnp.zeros_like(u).at[:, flux].set(jax.vmap(log_seen)(u) / frame.scale[flux])
 
         return jax.lax.cond(is_beside, only_flux, lambda: jnp.zeros_like(u))
 
-    return modes._replace(locations=moved), shear
+    return modes._replace(locations=jnp.where(is_beside, shifted, modes.locations)), shear
