@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from .observation import Observation
+from .plugins import is_own
 from .priors import Priors
 from .psf import PSF, describe_psf, light_in_pixels
 from .results import provenance
@@ -59,11 +60,11 @@ def crc32_of_scene(priors: Priors, begin: int = 0) -> int:
 
 
 def _is_own(thing: object) -> bool:
-    return type(thing).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return is_own(type(thing).__module__)
 
 
 def identity(**settings: Any) -> dict[str, Any]:
-    """Return what is told of a run, with the versions that its numbers depend on and the session's precision."""
+    """Return the settings of a run, with the versions that its numbers depend on and the session's precision."""
     return settings | provenance() | {"double_precision": int(jax.config.jax_enable_x64)}
 
 

@@ -1,4 +1,4 @@
-"""What installed packages bring, by entry points."""
+"""What is the package's own, and what installed packages bring, by entry points."""
 
 import warnings
 from collections.abc import Callable
@@ -7,6 +7,11 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from .errors import DataWarning, one_line
+
+
+def is_own(module: str) -> bool:
+    """Whether a module, by its name, is one of this package."""
+    return module.partition(".")[0] == __name__.partition(".")[0]
 
 
 @cache

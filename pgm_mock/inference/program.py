@@ -18,6 +18,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 
+from ..plugins import is_own
 from ..random import ON_ANY_CORES
 from .traced import traced
 
@@ -76,8 +77,7 @@ def forget() -> None:
     with _looking_up:
         for signature in [one for one, future in _compiled.items() if future.done()]:
             del _compiled[signature]
-    package = __name__.partition(".")[0]
-    ours = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == package]
+    ours = [module for name, module in list(sys.modules.items()) if is_own(name)]
     with _tracing:
         for module in ours:
             for value in list(vars(module).values()):

@@ -35,6 +35,7 @@ from numpyro.distributions import Distribution
 
 from ..errors import InputError
 from ..files import replacing
+from ..plugins import is_own
 
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = 4
@@ -125,7 +126,7 @@ def _delete_old(folder: Path) -> None:
 def _path(program: Any, arguments: tuple[Any, ...], static: Mapping[str, Any]) -> Path | None:
     """Where the program is kept; None where it is not."""
     folder = jax.config.jax_compilation_cache_dir
-    own = _is_own(program.__module__) and "<" not in program.__qualname__
+    own = is_own(program.__module__) and "<" not in program.__qualname__
     if not folder or "://" in folder or not own or jax.default_backend() != "cpu" or jax.device_count() > 1:
         return None
     leaves, structure = jax.tree.flatten(arguments)
@@ -153,16 +154,12 @@ class _Description(pickle.Pickler):
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, Distribution):  # the order of its attributes is that of a set
             return type(thing), tuple(sorted(vars(thing).items()))
-        module = getattr(thing, "__module__", None) if hasattr(thing, "__qualname__") else type(thing).__module__
-        if str(module).partition(".")[0] not in _KNOWN:
+        module = str(getattr(thing, "__module__", None) if hasattr(thing, "__qualname__") else type(thing).__module__)
+        if module.partition(".")[0] not in _KNOWN:
             raise pickle.PicklingError(f"{module} is not the package's")
-        if _is_own(module):
-            self.modules.add(str(module))
+        if is_own(module):
+            self.modules.add(module)
         return NotImplemented
-
-
-def _is_own(module: Any) -> bool:
-    return str(module).partition(".")[0] == PACKAGE.name
 
 
 def _loaded_code(names: set[str]) -> Iterator[str]:
@@ -176,7 +173,7 @@ def _loaded_code(names: set[str]) -> Iterator[str]:
         yield name
         for attribute, value in sorted(vars(sys.modules[name]).items()):
             home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            if isinstance(home, str) and home != name and _is_own(home):
+            if isinstance(home, str) and home != name and is_own(home):
                 if home in sys.modules and home not in done:
                     todo.append(home)
                     done.add(home)
@@ -198,7 +195,7 @@ def _told_of(name: str, value: Any) -> Iterator[str]:
         yield from _told_of(name, (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()))
     elif isinstance(value, type):
         yield f"{name} {value.__module__}"
-        if _is_own(value.__module__):
+        if is_own(value.__module__):
             for attribute, each in sorted(vars(value).items()):
                 yield from _told_of(f"{name}.{attribute}", each)
     elif isinstance(value, partial):
@@ -215,7 +212,7 @@ def _told_of(name: str, value: Any) -> Iterator[str]:
 @cache
 def _is_installed(module: str) -> bool:
     """Whether a module is the package's, Python's, or one of those that are installed beside it."""
-    if _is_own(module) or module.startswith("namedtuple_") or module.partition(".")[0] in sys.stdlib_module_names:
+    if is_own(module) or module.startswith("namedtuple_") or module.partition(".")[0] in sys.stdlib_module_names:
         return True
     return "-packages" in str(getattr(sys.modules.get(module), "__file__", None))
 
