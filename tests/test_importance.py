@@ -19,7 +19,7 @@ from pgm_mock import InputError, Observation, Priors, fit, prior_predictive, sum
 from pgm_mock.inference import importance, many, program
 from pgm_mock.inference.limits import Aperture, detectable_flux, detection_likelihood, upper_limit
 from pgm_mock.inference.many import iter_posteriors
-from pgm_mock.inference.methods import failed_posterior, make_plan
+from pgm_mock.inference.methods import failed_posterior, further_rounds, make_plan
 from pgm_mock.inference.modes import FEW
 from pgm_mock.inference.sourcefree import source_free
 from pgm_mock.inference.unconstrained import Data
@@ -30,7 +30,7 @@ from tests.reference import modes
 from tests.test_fit import REFERENCE
 
 PSF = GaussianPSF()
-RINGS = (1, 41, 57)
+RINGS = (1, 25, 169)
 
 
 def fit_many(stamps, priors_list, **options):
@@ -425,6 +425,16 @@ def test_second_attempts_in_a_chunk_are_those_one_by_one():
         assert len(one.tried) == len(other.tried)
         assert other.numbers["ess"] == pytest.approx(one.numbers["ess"], rel=1e-3)
         assert other.numbers["log_evidence"] == pytest.approx(one.numbers["log_evidence"], abs=1e-3)
+
+
+def test_where_places_alone_were_left_out_the_next_attempt_is_a_short_one(stamp, priors):
+    plan = make_plan("auto", 2500, 400.0, 0, num_chains=1, num_warmup=1, num_samples=1)
+    first = failed_posterior(stamp, priors, plan, "3 more places")
+    assert further_rounds(dataclasses.replace(first, left_out=3), plan) == ((4, 1250), (4, 3000))
+    assert further_rounds(dataclasses.replace(first, left_out=3, problems=("k-hat", "places")), plan) == ((4, 3000),)
+    assert further_rounds(first, plan) == ((4, 3000),)
+    many_draws = make_plan("auto", 9000, 400.0, 0, num_chains=1, num_warmup=1, num_samples=1)
+    assert further_rounds(dataclasses.replace(first, left_out=3), many_draws) == ((4, 4500),)
 
 
 @pytest.mark.slow

@@ -18,14 +18,15 @@ from ..priors import Priors
 from .importance import Dark, ImportanceSample, Noise, sample
 from .methods import (
     Plan,
+    better_of,
     failed_posterior,
     fit_one,
+    further_rounds,
     importance_posterior,
     make_plan,
-    more_rounds,
     needs_more,
     sample_all,
-    with_more,
+    settled,
 )
 from .modes import FEW, MANY
 from .posterior import FAILED, StampPosterior
@@ -218,17 +219,25 @@ def _of_one_kind(trees: Mapping[int, Any]) -> Iterable[list[int]]:
 
 
 def _chunk(jobs: list[Job], data: list[Data], plan: Plan, size: int) -> list[StampPosterior]:
-    """Fit at most `size` stamps at once, and then those together whose first draws were not enough."""
+    """Fit at most `size` stamps at once, and then those together whose draws were not enough, as far as it takes."""
     found = _sampled(jobs, data, plan, plan.rounds, FEW, size)
-    again = [number for number, one in enumerate(found) if one.method != FAILED and needs_more(one, plan)]
-    longest = {number: Data.of(jobs[number][0], longest=True) for number in again}
-    for numbers in _of_one_kind(longest):
+    to_come = {n: list(further_rounds(one, plan)) for n, one in enumerate(found) if one.method != FAILED}
+    while again := {n: rounds.pop(0) for n, rounds in to_come.items() if rounds and needs_more(found[n], plan)}:
+        for rounds in sorted(set(again.values())):
+            for n, more in _with_more_modes({n: jobs[n] for n in again if again[n] == rounds}, plan, rounds):
+                found[n] = better_of(found[n], more)
+    return [settled(one, plan) if n in to_come else one for n, one in enumerate(found)]
+
+
+def _with_more_modes(
+    jobs: Mapping[int, Job], plan: Plan, rounds: tuple[int, int]
+) -> Iterator[tuple[int, StampPosterior]]:
+    """Fit stamps once more, a few at once, with so many draws; each comes with its number."""
+    longest = {number: Data.of(stamp, longest=True) for number, (stamp, _) in jobs.items()}
+    for numbers in _of_one_kind({number: (longest[number], priors) for number, (_, priors) in jobs.items()}):
         for some in itertools.batched(numbers, _FEW_AT_ONCE):
-            chunk = [jobs[n] for n in some], [longest[n] for n in some]
-            second = _sampled(*chunk, plan, more_rounds(plan), MANY, _FEW_AT_ONCE)
-            for number, more in zip(some, second, strict=True):
-                found[number] = with_more(found[number], more, plan)
-    return found
+            data = [longest[number] for number in some]
+            yield from zip(some, _sampled([jobs[n] for n in some], data, plan, rounds, MANY, _FEW_AT_ONCE), strict=True)
 
 
 def _sampled(

@@ -29,7 +29,7 @@ from .verdict import Samples, numbers_of, positions_of, problems_of
 
 METHODS = ("auto", "importance", "nuts")
 _ROUNDS, _MORE_DRAWS = 4, 3000
-"""Rounds of sampling, and the least draws in each where the first ones were not enough; at least twice those."""
+"""Rounds of sampling, and the least draws in each where fewer were not enough; at least twice the first ones."""
 _STRAINED, _LEAST_EFFICIENCY = 0.5, 0.4
 """Weights whose variance may be infinite (k-hat), while less than this part of the draws counts (ESS), may have left
 out a tail though they are certified: more draws are taken, and kept where they are certified too."""
@@ -84,46 +84,55 @@ def fit_one(observation: Observation, priors: Priors, plan: Plan) -> StampPoster
 
 
 def escalate(found: StampPosterior, plan: Plan) -> StampPosterior:
-    """Where a posterior, or what it is compared with, is not certified, take more draws from more modes, and then NUTS.
+    """Where a posterior, or what it is compared with, is not certified, try more modes and more draws, and then NUTS.
 
     It happens to one stamp in several hundred: their lists have one length, so that these programs compile once.
     """
-    if not needs_more(found, plan):
-        return found
-    data = Data.of(found.observation, longest=True)
-    more = by_importance(found.observation, found.priors, plan, data, more_rounds(plan), MANY)
-    return with_more(found, more, plan)
+    for rounds in further_rounds(found, plan):
+        if needs_more(found, plan):
+            data = Data.of(found.observation, longest=True)
+            found = better_of(found, by_importance(found.observation, found.priors, plan, data, rounds, MANY))
+    return settled(found, plan)
 
 
 def needs_more(found: StampPosterior, plan: Plan) -> bool:
-    """Whether the first draws of a posterior, or of what it is compared with, are not enough."""
+    """Whether the draws from a posterior, or from what it is compared with, are not enough."""
     numbers = found.numbers
     strained = numbers["khat"] > _STRAINED and numbers["ess"] < _LEAST_EFFICIENCY * math.prod(plan.rounds)
     return bool(not found.certified or strained or {EVIDENCE, LIMIT} & set(found.notes))
 
 
-def more_rounds(plan: Plan) -> tuple[int, int]:
-    """Rounds of a second attempt."""
-    return _ROUNDS, max(_MORE_DRAWS, 2 * plan.rounds[1])
+def further_rounds(found: StampPosterior, plan: Plan) -> tuple[tuple[int, int], ...]:
+    """Rounds of the attempts after the first one, each with more modes, and made where it is still needed.
+
+    Where the first lacked nothing but places, twice its draws from more of them may do.
+    """
+    twice = 2 * plan.rounds[1]
+    some, most = (_ROUNDS, twice), (_ROUNDS, max(_MORE_DRAWS, twice))
+    only_places = found.left_out and len(found.problems) == 1
+    return (some, most) if only_places and some != most else (most,)
 
 
-def with_more(found: StampPosterior, more: StampPosterior, plan: Plan) -> StampPosterior:
-    """Take the second attempt where it is certified, or the first is not; and where neither is, NUTS.
+def better_of(found: StampPosterior, more: StampPosterior) -> StampPosterior:
+    """Take the later attempt where it is certified, or the one before is not."""
+    kept = found if found.certified and not more.certified else more
+    return replace(kept, tried=found.tried + more.tried)
+
+
+def settled(found: StampPosterior, plan: Plan) -> StampPosterior:
+    """Take NUTS where no attempt is certified and the method allows it.
 
     Where there are several modes NUTS is no judge: its chains do not cross from one to another.
     """
-    more = replace(more, tried=found.tried + more.tried)
-    if found.certified and not more.certified:
-        return replace(found, tried=more.tried)
-    if more.certified or plan.method == "importance" or more.positions > 1:
-        return more
-    last = by_nuts(found.observation, found.priors, plan, Data.of(found.observation, longest=True), more.tried)
+    if found.certified or plan.method == "importance" or found.positions > 1:
+        return found
+    last = by_nuts(found.observation, found.priors, plan, Data.of(found.observation, longest=True), found.tried)
     # The evidence, the likelihood ratio and the limits of importance sampling stay, with its k-hat beside them.
-    numbers = more.numbers | last.numbers
-    warning = f"ln evidence and ln Bayes factor are of importance sampling without a certificate ({more.tried[-1]})"
-    uncertain = {EVIDENCE: warning} | {about: more.notes[about] for about in (EVIDENCE, LIMIT) if about in more.notes}
+    numbers = found.numbers | last.numbers
+    warning = f"ln evidence and ln Bayes factor are of importance sampling without a certificate ({found.tried[-1]})"
+    uncertain = {EVIDENCE: warning} | {about: found.notes[about] for about in (EVIDENCE, LIMIT) if about in found.notes}
     notes = doubts(last.priors, last.draws, numbers) | uncertain
-    return replace(last, numbers=numbers, notes=notes, without_source=more.without_source)
+    return replace(last, numbers=numbers, notes=notes, without_source=found.without_source)
 
 
 def by_importance(
@@ -213,6 +222,7 @@ def importance_posterior(
         settings=plan.settings(),
         tried=(f"importance {number}: k-hat {weights.khat:.2f}, ESS {weights.ess:.0f}",),
         problems=problems_of(sample, weights, plan.min_ess, rounds),
+        left_out=int(sample.left_out),
         notes=doubts(priors, draws, numbers) | said | uncertain,
         positions=positions,
         without_source={name: np.asarray(value) for name, value in sample.without.items()}

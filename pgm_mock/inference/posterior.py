@@ -33,6 +33,7 @@ class StampPosterior:
         settings: seed and numbers of draws.
         tried: what was done, in order, such as "importance 2500: k-hat 0.81".
         problems: what is wrong with the computation, in words; empty where nothing is.
+        left_out: number of places that may hold part of the posterior and were not drawn from; a problem if any.
         notes: what to doubt in the result although it is computed rightly, a sentence by what it is about.
         positions: number of positions between which the posterior is divided.
         without_source: parameters of the model without the source, at its best, and its `expected_counts`, shape
@@ -49,6 +50,7 @@ class StampPosterior:
     settings: dict[str, Any]
     tried: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    left_out: int = 0
     notes: dict[str, str] = field(default_factory=dict)
     positions: int = 1
     without_source: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
