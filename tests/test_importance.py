@@ -427,6 +427,21 @@ def test_second_attempts_in_a_chunk_are_those_one_by_one():
         assert other.numbers["log_evidence"] == pytest.approx(one.numbers["log_evidence"], abs=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_wide_source_that_has_all_photons_of_a_ring_is_found(seed):
+    """It holds 0.4 % of the posterior, and most of its variance; no map shows it. Oracle: tests/reference."""
+    counts, exposure, _ = modes.make_mock("ring", [modes.SEED, 65])
+    expected = modes.posterior(modes.Stamp(counts, exposure, modes.Prior.default(exposure, 21.0, 21.0)), 3)
+    stamp = Observation(counts, exposure, name="ring 65")
+    (found,) = fit_many([stamp], [default_priors(stamp)], seed=seed)
+    assert found.certified
+    theta, weights = weighted_draws(found)
+    mean = weights @ theta
+    np.testing.assert_allclose(np.sqrt(weights @ (theta - mean) ** 2), expected["sd"], rtol=0.2)
+    assert found.numbers["log_evidence"] == pytest.approx(expected["ln_evidence"], abs=0.1)
+
+
 def test_where_places_alone_were_left_out_the_next_attempt_is_a_short_one(stamp, priors):
     plan = make_plan("auto", 2500, 400.0, 0, num_chains=1, num_warmup=1, num_samples=1)
     first = failed_posterior(stamp, priors, plan, "3 more places")

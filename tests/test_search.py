@@ -137,7 +137,16 @@ def test_of_peaks_at_one_place_the_highest_stays():
     peaks = search.Peaks(
         values([1.0, 2.0, 9.0]), values([1.0, 2.0, 1.0]), jnp.ones(3), jnp.ones(3), values([5.0, 7.0, 1.0])
     )
-    assert np.asarray(search.first_of_each(peaks).score).tolist() == [search.NOTHING, 7.0, 1.0]
+    assert np.asarray(search.first_of_each(peaks, np.ones(3)).score).tolist() == [search.NOTHING, 7.0, 1.0]
+
+
+def test_a_place_on_a_map_of_few_rows_is_uncertain_by_half_of_their_distance():
+    """Rows three pixels apart next to each other, both high: one source; as high on a map of all rows: two."""
+    values = jnp.array
+    peaks = search.Peaks(values([4.0, 4.0]), values([1.0, 4.0]), jnp.ones(2), jnp.ones(2), values([5.0, 7.0]))
+    assert np.asarray(search.first_of_each(peaks, values([3, 3])).score).tolist() == [search.NOTHING, 7.0]
+    assert np.asarray(search.first_of_each(peaks, values([1, 3])).score).tolist() == [search.NOTHING, 7.0]
+    assert np.asarray(search.first_of_each(peaks, values([1, 1])).score).tolist() == [5.0, 7.0]
 
 
 @pytest.mark.slow

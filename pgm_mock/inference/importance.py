@@ -30,7 +30,7 @@ from ..sampler.mixture import DEGREES
 from ..sampler.weights import or_nothing
 from ..scene import SOURCE, Pixels
 from .limits import Aperture, aperture_at, upper_limit
-from .modes import FEW, climb, starting_points
+from .modes import FEW, all_in_one, climb, starting_points
 from .nosource import OF_SOURCE, has_more
 from .seen import counts_seen
 from .sourcefree import SourceFree, source_free
@@ -178,9 +178,10 @@ def sample(noise: Noise, data: Data, priors: Priors, dark: Dark, *, modes: int =
     known: Any = None if "background" in priors.free else priors["background"]
     background = dark.mode[places(priors)["background"]] if known is None else jnp.zeros(())
     middle = jnp.where(_of_source(priors), 0.0, dark.mode)
-    plausible = _with_background(from_prior[: defensive[0]], priors, background)
-    best_draw = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
     without = constrain(frame.point(dark.mode, priors), priors) | {"flux": jnp.zeros(())}
+    plausible = _with_background(from_prior[: defensive[0]], priors, background)
+    plausible = jnp.concatenate([plausible, all_in_one(middle, frame, without["background"], data, priors)])
+    best_draw = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
     mean = priors.scene.without(SOURCE).light(Pixels(*data.image), priors.psf, without).image()
     starts, found, unclimbed = starting_points(middle, frame, mean, data, priors, modes - 1, dark.has_source)
     ends = climb(log_target, jnp.concatenate([jnp.stack([best_draw, middle]), starts]), found, frame, priors)

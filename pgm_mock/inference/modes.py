@@ -27,6 +27,10 @@ FEW, MANY = 3, 10
 _WIDE, _NARROW = 2.5, -3.0
 """A source is also looked for with a PSF that is so many standard deviations of its prior wider, for something extended
 or for several sources, and with all light in one pixel, for a hot one."""
+_VERY_WIDE = (2.0, 3.0, 4.0)
+"""Standard deviations of its prior by which the PSF is wider where one source is to have all photons of a stamp."""
+_OF_SKY = 0.05
+"""Part of the background that stays beside such a source."""
 _COARSE = 3
 """Pixels between the places at which something extended is looked for."""
 _LONGEST = 8.0
@@ -64,8 +68,9 @@ def starting_points(
     """
     most = number + _MORE_PLACES
     likely, found, highest_prior = _peaks(base, frame, mean, data, priors, most, has_source)
-    peaks = search.first_of_each(jax.tree.map(jnp.ravel, found))
-    width = jnp.repeat(jnp.array([0.0, _WIDE, _NARROW])[: found.x.shape[0]], most)
+    of_map = np.repeat(np.arange(found.x.shape[0]), most)
+    peaks = search.first_of_each(jax.tree.map(jnp.ravel, found), np.array([1, _COARSE, 1])[of_map])
+    width = jnp.array([0.0, _WIDE, _NARROW])[of_map]
 
     def start(x: Array, y: Array, flux: Array, width: Array) -> Array:
         u = frame.at(base, {"x_pos": x, "y_pos": y, "flux": flux}, priors, _LONGEST)
@@ -83,6 +88,21 @@ def starting_points(
     second = likely.gain[1] > (1.0 - _INEXACT) * likely.gain[0] - NOTABLE
     detected = jnp.where(second, detected, detected[0])
     return jnp.concatenate([chosen, blurred]), detected, jnp.maximum(jnp.sum(notable) - number, 0)
+
+
+def all_in_one(base: Float[Array, " d"], frame: Frame, sky: Array, data: Data, priors: Priors) -> Float[Array, "k d"]:
+    """Place sources that have nearly all photons of the stamp, of several widths, where the prior has its middle.
+
+    Where several sources stand around, there is such a mode, of which no map of the likelihood ratio has a maximum.
+
+    Args:
+        base: whitened vector for all other parameters.
+        frame, data, priors: the model and what it is conditioned on.
+        sky: the background without a source.
+    """
+    flux = jnp.sum(jnp.asarray(data.photons.number)) / jnp.max(jnp.asarray(data.exposure))
+    u = frame.at(base, {"flux": flux, "background": _OF_SKY * sky}, priors, _LONGEST)
+    return jnp.stack([_with_width(u, priors, width) for width in _VERY_WIDE])
 
 
 def _peaks(

@@ -171,9 +171,16 @@ def find_peaks(
     )
 
 
-def first_of_each(peaks: Peaks) -> Peaks:
-    """Take away the score of peaks that lie near a higher one: the same source with another width of the PSF."""
-    near = jnp.hypot(peaks.x[:, None] - peaks.x, peaks.y[:, None] - peaks.y) < _SAME_PLACE
+def first_of_each(peaks: Peaks, steps: Num[ArrayLike, " m"]) -> Peaks:
+    """Take away the score of peaks that lie near a higher one: the same source with another width of the PSF.
+
+    Args:
+        peaks: of several maps.
+        steps: distance between the rows of each one's map [pixels]; its place is uncertain by half of that.
+    """
+    slack = 0.5 * (jnp.asarray(steps, float) - 1.0)
+    reach = _SAME_PLACE + jnp.maximum(slack[:, None], slack)
+    near = jnp.hypot(peaks.x[:, None] - peaks.x, peaks.y[:, None] - peaks.y) < reach
     place = jnp.arange(len(peaks.x))
     higher = (peaks.score > peaks.score[:, None]) | ((peaks.score == peaks.score[:, None]) & (place < place[:, None]))
     return peaks._replace(score=jnp.where(jnp.any(near & higher, axis=1), NOTHING, peaks.score))
