@@ -82,7 +82,8 @@ def generate_mock_image(
     x, y = _row(xs, exposure.shape), _column(ys, exposure.shape)
     known = pars if isinstance(pars, Priors) else priors
     scene = (Scene() if known is None else known.scene).naming(pars or {})
-    if unknown := [name for name in pars or {} if name not in scene.parameters]:
+    there = scene.parameters
+    if unknown := [name for name in pars or {} if name not in there]:
         raise InputError(f"pars: expected {', '.join(known_parameters())}; found {', '.join(map(str, unknown))}")
     seed = checked_seed(seed)
     if pars is not None and set(scene.needed) <= set(pars):
