@@ -21,10 +21,12 @@ from pgm_mock.inference.limits import Aperture, detectable_flux, detection_likel
 from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.methods import failed_posterior, further_rounds, make_plan
 from pgm_mock.inference.modes import FEW
+from pgm_mock.inference.seen import counts_seen
 from pgm_mock.inference.sourcefree import source_free
-from pgm_mock.inference.unconstrained import Data
+from pgm_mock.inference.unconstrained import Data, Frame
 from pgm_mock.psf import GaussianPSF
 from pgm_mock.resources import resource
+from pgm_mock.sampler.mixture import Mixture
 from tests.benchmarks.modes import default_priors, weighted_draws
 from tests.reference import modes
 from tests.test_fit import REFERENCE
@@ -440,6 +442,25 @@ def test_a_wide_source_that_has_all_photons_of_a_ring_is_found(seed):
     mean = weights @ theta
     np.testing.assert_allclose(np.sqrt(weights @ (theta - mean) ** 2), expected["sd"], rtol=0.2)
     assert found.numbers["log_evidence"] == pytest.approx(expected["ln_evidence"], abs=0.1)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_beside_an_edge_modes_move_and_turn_with_the_coordinates(stamp, beside):
+    """Oracle: a finite difference of the new coordinates. Away from all edges they are the model's."""
+    x, y = stamp.columns[0, 0] - 0.9 if beside else stamp.centre[0], stamp.centre[1]
+    priors = Priors.default(stamp, x, y)
+    data, frame = Data.of(stamp), Frame.of(priors)
+    factors = 0.3 * np.eye(5) + 0.1 * np.tri(5)
+    modes_there = Mixture(jnp.zeros(1), jnp.array([[0.1, 0.0, 0.3, 0.1, -0.2]]), jnp.asarray(factors)[None])
+    straight, shear = counts_seen(modes_there, frame, data, priors)
+    place = np.asarray(modes_there.locations[0])
+    moves = np.concatenate([place[None], place + 1e-6 * np.eye(5), place - 1e-6 * np.eye(5)])
+    new = moves + np.asarray(shear(jnp.asarray(moves)))
+    turn = (new[1:6] - new[6:]).T / 2e-6
+    np.testing.assert_allclose(straight.locations[0], new[0], atol=1e-12)
+    found = np.asarray(straight.factors[0])
+    np.testing.assert_allclose(found @ found.T, turn @ factors @ factors.T @ turn.T, rtol=1e-6, atol=1e-9)
+    assert (np.abs(turn - np.eye(5)).max() > 0.1) == beside
 
 
 def test_where_places_alone_were_left_out_the_next_attempt_is_a_short_one(stamp, priors):

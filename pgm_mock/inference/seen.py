@@ -57,7 +57,12 @@ def counts_seen(modes: Mixture, frame: Frame, data: Data, priors: Priors) -> tup
 
     values = jax.vmap(jax.vmap(log_seen))(jax.vmap(about)(modes.locations))
     is_beside = jnp.any(jnp.max(values, axis=1) - jnp.min(values, axis=1) > -jnp.log(1.0 - _HIDDEN))
-    shifted = modes.locations.at[:, flux].add(values[:, 0] / frame.scale[flux])
+    slopes = jax.vmap(jax.grad(log_seen))(modes.locations)
+    turned = modes.factors.at[:, flux].add(jnp.einsum("md,mdk->mk", slopes, modes.factors) / frame.scale[flux])
+    straight = modes._replace(
+        locations=modes.locations.at[:, flux].add(values[:, 0] / frame.scale[flux]),
+        factors=jnp.linalg.cholesky(turned @ jnp.swapaxes(turned, 1, 2)),
+    )
 
     def shear(u: Float[Array, "n d"]) -> Float[Array, "n d"]:
         def only_flux() -> Array:
@@ -65,4 +70,4 @@ def counts_seen(modes: Mixture, frame: Frame, data: Data, priors: Priors) -> tup
 
         return jax.lax.cond(is_beside, only_flux, lambda: jnp.zeros_like(u))
 
-    return modes._replace(locations=jnp.where(is_beside, shifted, modes.locations)), shear
+    return jax.tree.map(lambda one, other: jnp.where(is_beside, one, other), straight, modes), shear
