@@ -42,6 +42,7 @@ import pgm_mock
 from pgm_mock import Observation, Priors
 from pgm_mock.inference import methods
 from pgm_mock.inference.many import iter_posteriors
+from pgm_mock.inference.modes import MANY
 from pgm_mock.inference.unconstrained import Data, Frame, log_density
 from pgm_mock.resources import resource
 
@@ -436,7 +437,11 @@ def survey(stamp: Observation, priors: Priors, number: int) -> list[Row]:
     warm = list(itertools.islice(named(), 300))
     arrays_of_many(warm, [priors] * len(warm))
     brightest = max(warm, key=lambda one: one.counts.sum())
-    arrays_of_many([warm[0], brightest], [priors] * 2, min_ess=1e9)  # compiles what is rarely needed
+    arrays_of_many([warm[0], brightest], [priors] * 2, min_ess=1e9)  # compiles what is rarely needed; and what more
+    plan = methods.make_plan("auto", 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000)
+    lacking = dataclasses.replace(arrays_of_many(warm[:1], [priors])[0], problems=("a place",), left_out=1)
+    for rounds in methods.further_rounds(lacking, plan):
+        methods.by_importance(warm[0], priors, plan, Data.of(warm[0], longest=True), rounds, MANY)
     memory: list[int] = []
     kinds: dict[str, int] = {}
     start = time.perf_counter()
