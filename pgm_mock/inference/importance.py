@@ -1,8 +1,9 @@
 """Adaptive importance sampling: a posterior with a certificate, in milliseconds.
 
 1. The places where a source would explain the counts (`search`), from the likelihood ratio at every pixel.
-2. Laplace approximations (`sampler.laplace`) from there, from the best of some prior draws, from the prior's middle,
-   and from the best place with a wide PSF; those that are modes of their own and hold most of the posterior are kept.
+2. Laplace approximations (`sampler.laplace`) from there, from the best of some prior draws and of wide sources with
+   all photons, from the prior's middle, and from the best place with a wide PSF; those that are modes of their own and
+   hold most of the posterior are kept.
 3. A defence: the prior itself, with the background's posterior under no source in place of its prior.
 4. Rounds of adaptation (`sampler.adaptation`): first from the defence and about the modes, then mostly from a mixture
    of Student-t that is fitted to all weighted draws (`sampler.mixture`).
