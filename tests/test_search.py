@@ -16,6 +16,7 @@ from pgm_mock import GaussianPSF, InputError, KingPSF, Observation, Priors, fit,
 from pgm_mock.inference import modes, search
 from pgm_mock.inference.doubts import DETECTION, EXTENT, POSITION, doubts, outside_circle
 from pgm_mock.inference.falsealarm import _tail
+from pgm_mock.inference.limits import detection_likelihood
 from pgm_mock.inference.many import iter_posteriors
 from pgm_mock.inference.unconstrained import Data, Frame
 from pgm_mock.sampler.weights import disagreement, weighted_quantile
@@ -375,3 +376,35 @@ def test_a_limit_under_uniform_priors_is_that_of_a_grid(stamp):
     cumulated = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1])))
     limit = np.interp(0.95, cumulated / cumulated[-1], flux.ravel())
     assert found.numbers["flux_ul95"] == pytest.approx(limit, rel=0.03)
+
+
+def test_a_place_on_the_bound_of_its_prior_is_climbed_from():
+    """A brighter source lies at the bound, 6 pixels from the place asked for. Oracle: SciPy, from both places."""
+    rng = np.random.default_rng(4)
+
+    def light(x, y, width):
+        across, up = (np.diff(stats.norm.cdf(np.arange(0.5, 42.0), place, width)) for place in (x, y))
+        return up[:, None] * across
+
+    mean = 0.1 + 18 * light(14.7, 19.0, 1.2) + 12 * light(21.0, 21.0, 1.2)
+    stamp = Observation(rng.poisson(mean), np.full((41, 41), 1e4), name="bound")
+    priors = Priors.default(stamp, 21.0, 21.0)
+    middle, spread = (float(getattr(priors["psf_width"].base_dist, name)) for name in ("loc", "scale"))
+
+    def log_likelihood(x, y, log_flux, log_sky, log_width):
+        expected = 1e4 * (np.exp(log_flux) * light(x, y, np.exp(log_width)) + np.exp(log_sky))
+        return stats.poisson.logpmf(stamp.counts, expected).sum()
+
+    def climbed(x, y):
+        start, bounds = [x, y, -6.0, -11.5, middle], [(15, 27), (15, 27), (-12, -3), (-14, -9), (-1, 2)]
+        free = optimize.minimize(
+            lambda p: 0.5 * ((p[4] - middle) / spread) ** 2 - log_likelihood(*p), start, bounds=bounds
+        )
+        return log_likelihood(*free.x)
+
+    empty = optimize.minimize_scalar(lambda sky: -log_likelihood(21, 21, -60.0, sky, 0.4), bounds=(-14, -9)).fun
+    (found,) = iter_posteriors([stamp], [priors])
+    assert found.certified
+    assert found.notes[POSITION].startswith("two positions")
+    best = max(climbed(15.3, 19.0), climbed(21.0, 21.0)) + empty
+    assert found.numbers["det_like"] == pytest.approx(detection_likelihood(best, 4), abs=0.1)

@@ -29,6 +29,8 @@ Point = dict[str, Array]
 _FRAME_DRAWS = 400
 _GAUSSIAN = (Normal, LogNormal)
 """Priors that are Gaussian in the unconstrained parameter, with their own loc and scale."""
+_NEAR_BOUND = 3.0
+"""Standard deviations of its prior from the middle at which a parameter starts that is to start on a bound."""
 _INVERTIBLE = (TwoSidedTruncatedDistribution, Uniform)
 """Priors whose quantiles are cheap: a normal number makes a draw of them."""
 
@@ -229,6 +231,8 @@ class Frame(NamedTuple):
     ) -> Float[Array, " d"]:
         """Return u with some parameters at values of their own; what the prior's support excludes stays as it is.
 
+        A value on a bound of the support, which is infinitely far, comes near it.
+
         Args:
             u: shape (d,).
             values: by parameter.
@@ -240,8 +244,8 @@ class Frame(NamedTuple):
                 z = biject_to(priors.free[name].support).inv(values[name])
                 whitened = (z - self.location[place]) / self.scale[place]
                 limit = math.inf if name in ("x_pos", "y_pos") else farthest
-                new = jnp.where(jnp.isfinite(whitened), jnp.clip(whitened, -limit, limit), u[place])
-                u = u.at[place].set(new)
+                near = jnp.where(jnp.isinf(whitened), _NEAR_BOUND * jnp.sign(whitened), whitened)
+                u = u.at[place].set(jnp.where(jnp.isnan(near), u[place], jnp.clip(near, -limit, limit)))
         return u
 
     def log_density(
