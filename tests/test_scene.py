@@ -203,11 +203,55 @@ def test_the_packages_own_keep_the_protocol(component, stamp):
             ),
             "expected Dark with a name of its own and a method `light`",
         ),
+        (
+            lambda: dataclass(frozen=True)(
+                type(
+                    "Glow",
+                    (Component,),
+                    {
+                        "parameters": (Parameter("size", "a", "1", True, "a"),),
+                        "light": lambda self, pixels, optics, radius: 0.0,
+                    },
+                )
+            ),
+            "expected Glow.light to take size, found radius",
+        ),
     ],
 )
 def test_what_is_no_component_is_refused(broken: Callable[[], Any], message):
     with pytest.raises(InputError, match=re.escape(message)):
         register_component(broken())
+
+
+@pytest.fixture
+def unregistered():
+    """A component without the decorator, whose light is flat: wrong where it has more than one value."""
+
+    @dataclass(frozen=True)
+    class Veil(Component):
+        name: str = "veil"
+        is_flat: bool = False
+        parameters = (Parameter("flux", "F_v", "flux", True, "flux"),)
+
+        def light(self, pixels, optics, *, flux):
+            image = flux * jnp.ones(jnp.shape(pixels.exposure))
+            return jnp.ravel(image) if self.is_flat else image
+
+    yield Veil
+    registry.KINDS.pop("Veil", None)
+
+
+def test_a_component_that_nobody_registered_is_when_it_joins(unregistered, stamp):
+    assert "Veil" not in registry.KINDS
+    scene = Scene().with_component(unregistered())
+    assert "Veil" in registry.KINDS
+    parameters = {"x_pos": 110.0, "y_pos": 60.0, "flux": 0.0, "background": 1e-6, "psf_width": 1.5, "veil_flux": 2e-6}
+    image = (stamp.exposure, stamp.columns, stamp.rows)
+    expected = expected_counts(*image, scene=scene, **parameters)
+    np.testing.assert_allclose(expected, 3e-6 * stamp.exposure, rtol=1e-12)
+    flat = Scene().with_component(unregistered(is_flat=True))
+    with pytest.raises(InputError, match=r"component veil: expected light of shape \(21, 21\), found \(441,\)"):
+        expected_counts(*image, scene=flat, **parameters)
 
 
 def test_names_of_another_component_are_refused(arc):

@@ -1,6 +1,7 @@
 """The kinds of components: how each is written down and read again, and how one of the user's own joins them."""
 
 import dataclasses
+import inspect
 import re
 
 import jax
@@ -47,7 +48,8 @@ def register_component[Kind: type[Component]](kind: Kind) -> Kind:
         kind: the class. JAX takes its fields that are words or numbers for constants, others for arrays.
 
     Raises:
-        InputError: a class that is no frozen dataclass or no Component, or whose parameters another kind has.
+        InputError: a class that is no frozen dataclass or no Component, whose parameters another kind has, or whose
+            method `light` does not take them.
     """
     params = vars(kind).get("__dataclass_params__") if isinstance(kind, type) else None
     if not isinstance(kind, type) or not issubclass(kind, Component) or params is None or not params.frozen:
@@ -60,6 +62,10 @@ def register_component[Kind: type[Component]](kind: Kind) -> Kind:
         raise InputError(f"component: expected {kind.__name__}.parameters of the class Parameter, found none")
     if kind.__name__ in _OWN or kind.light is Component.light:
         raise InputError(f"component: expected {kind.__name__} with a name of its own and a method `light`")
+    takes, names = inspect.signature(kind.light).parameters, [one.name for one in kind.parameters]
+    if not set(names) <= set(takes) and not any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+        found = ", ".join(list(takes)[3:]) or "none of them"
+        raise InputError(f"component: expected {kind.__name__}.light to take {', '.join(names)}, found {found}")
     for other in [known() for name, known in KINDS.items() if name != kind.__name__]:
         if shared := sorted(set(kind().sites) & set(other.sites)):
             raise InputError(
@@ -85,7 +91,7 @@ _OWN = tuple(KINDS)
 
 
 def know_component(component: Component) -> None:
-    """Register the kind of a component that came from another process."""
+    """Register the kind of a component that came from another process, or that nobody registered."""
     if type(component) not in KINDS.values():
         register_component(type(component))
 

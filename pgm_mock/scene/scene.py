@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import jax
+import jax.numpy as jnp
 
 from ..errors import InputError
 from ..psf import PSF, with_slope
 from .component import Component
-from .light import Light, Optics, Pixels
+from .light import Counts, Level, Light, Optics, Part, Pixels, Products
 from .parameter import Parameter
-from .registry import KINDS, TUTORIAL, describe_component, known_component, load_packages, parse_component
+from .registry import (
+    KINDS,
+    TUTORIAL,
+    describe_component,
+    know_component,
+    known_component,
+    load_packages,
+    parse_component,
+)
 
 OF_PSF: dict[str, Parameter] = {
     one.name: one
@@ -130,11 +139,11 @@ class Scene:
             parameters: of the model, by name; those of other scenes do no harm.
 
         Raises:
-            InputError: a slope for a PSF that has none, or a normalisation without a background map.
+            InputError: a slope for a PSF that has none, a normalisation without a background map, or light that is not
+                one number for each pixel.
         """
         optics = Optics(with_slope(psf, parameters.get("psf_slope")), parameters.get("psf_width", 1.0))
-        parts = (component.light(pixels, optics, **component.own(parameters)) for component in self.components)
-        return Light.of(pixels, parts)
+        return Light.of(pixels, (_light_of(component, pixels, optics, parameters) for component in self.components))
 
     def describe(self) -> str:
         """Put the scene into words that `parse` understands, such as "PointSource() + Sky() + BackgroundMap()"."""
@@ -148,6 +157,15 @@ class Scene:
             InputError: words of another kind, or a component that is not registered.
         """
         return cls(_in_order(map(parse_component, described.split(_JOINED))))
+
+
+def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: Mapping[str, Any]) -> Part:
+    """Return the light of one component, which names it where it has another shape than the image."""
+    part, expected = component.light(pixels, optics, **component.own(parameters)), jnp.shape(pixels.exposure)
+    found = () if part is None or isinstance(part, (Products, Level, Counts)) else jnp.shape(part)
+    if found and (len(found) != 2 or any(own not in (1, all_of) for own, all_of in zip(found, expected, strict=True))):
+        raise InputError(f"component {component.name}: expected light of shape {expected}, found {found}")
+    return part
 
 
 def known_parameters(plural: bool = True) -> dict[str, Parameter]:
@@ -164,6 +182,8 @@ def known_parameters(plural: bool = True) -> dict[str, Parameter]:
 def _in_order(components: Iterable[Component]) -> tuple[Component, ...]:
     """Order components so that a scene does not depend on who named them first: the tutorial's, then by name."""
     found = list(components)
+    for component in found:
+        know_component(component)
     names = [component.name for component in found]
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
