@@ -179,23 +179,30 @@ def test_the_source_asked_for_is_the_source_reported(stamp, priors):
 @pytest.mark.slow
 def test_detection_is_that_of_the_source_asked_for_whatever_the_seed(stamp, priors):
     """Oracle: SciPy's largest likelihood with the position in the box and the width under its prior."""
-    two = with_sources(stamp, [(110.6, 61.2, 25), (119.5, 52.0, 200)], background=2e-5)
+    two = with_sources(stamp, [(110.6, 61.2, 60), (120.5, 51.5, 200)], background=2e-5)
     forced = priors.replace(psf_width=1.5)
     numbers = [next(iter(iter_posteriors([two], [forced], seed=seed))).numbers["det_like"] for seed in (0, 1)]
     assert numbers[0] == pytest.approx(numbers[1], abs=1e-3)
     exposed = stamp.exposure > 0
 
-    def loss(theta):
+    def log_likelihood(theta):
         x, y, log_f, log_b = theta
         mean = stamp.exposure * (np.exp(log_f) * light_of(stamp, x, y) + np.exp(log_b))
-        prior = stats.norm.logpdf(log_b, float(forced["background"].loc), 1.5)
-        return -stats.poisson.logpmf(two.counts, mean)[exposed].sum() - prior
+        return stats.poisson.logpmf(two.counts, mean)[exposed].sum()
 
-    start = [110.6, 61.2, np.log(2.5e-3), np.log(1e-4)]
+    def loss(theta):
+        return -log_likelihood(theta) - stats.norm.logpdf(theta[3], float(forced["background"].loc), 1.5)
+
     box = [(105.0, 117.0), (55.0, 67.0), (-20, 0), (-15, -5)]
-    best = optimize.minimize(loss, start, bounds=box, method="L-BFGS-B", options={"ftol": 1e-14})
-    nothing = optimize.minimize_scalar(lambda log_b: loss([111, 61, -40.0, log_b]), bounds=(-15, -5), method="bounded")
-    ratio = nothing.fun - best.fun
+    climbs = [
+        optimize.minimize(loss, [*place, -6.0, np.log(1e-4)], bounds=box, method="L-BFGS-B", options={"ftol": 1e-14})
+        for place in ((110.6, 61.2), (116.5, 55.5))
+    ]
+    best = min(climbs, key=lambda climb: climb.fun)
+    nothing = optimize.minimize_scalar(
+        lambda log_b: -log_likelihood([111, 61, -40.0, log_b]), bounds=(-15, -5), method="bounded"
+    )
+    ratio = nothing.fun + log_likelihood(best.x)
     assert numbers[0] == pytest.approx(-stats.chi2.logsf(2 * ratio, 3), abs=0.05)
 
 
