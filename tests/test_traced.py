@@ -15,6 +15,8 @@ from pgm_mock import Priors, fit
 from pgm_mock.inference import program, traced
 from pgm_mock.psf import GaussianPSF, gaussian, light_in_pixels, register_psf
 
+pytestmark = pytest.mark.skipif(jax.default_backend() != "cpu", reason="traced programs are kept on a CPU alone")
+
 RAMP = np.arange(1.0, 12.0)
 PLACE = (RAMP[None, :], RAMP[:, None], 5.2, 6.1, 1.3)
 

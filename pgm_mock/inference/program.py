@@ -32,8 +32,12 @@ _ON_CPU = {_LEVEL: 1}
 
 Another level that stands in the environment's XLA_FLAGS is taken as it is.
 """
-_ON_GPU = "highest"
+_UNVERIFIED = {"xla_cpu_emitter_verification_level": 0}
+"""Nor does XLA check its own work after each of its passes over each of some 700 kernels: an eighth less time."""
+_PRODUCTS_ON_GPU = "highest"
 """Products in single precision have ten bits there by default, too few for a likelihood ratio of thousands."""
+_ON_GPU = {"xla_gpu_deterministic_ops": True}
+"""There the photons of a pixel are added up in whatever order they come, another in each run, unless it is told."""
 
 
 def kind(tree: Any) -> tuple[Any, ...]:
@@ -106,11 +110,12 @@ def make_room() -> None:
 def _compile(program: Any, arguments: tuple[Any, ...], static: dict[str, Any]) -> Callable[..., Any]:
     """Compile a jitted function for such arguments: traced here, or by an earlier process that left it on disk."""
     on_cpu = jax.default_backend() == "cpu"
-    with _tracing, nullcontext() if on_cpu else jax.default_matmul_precision(_ON_GPU):
+    with _tracing, nullcontext() if on_cpu else jax.default_matmul_precision(_PRODUCTS_ON_GPU):
         kept = traced(program, arguments, static)
         lowered = kept.function.lower(*jax.tree.leaves(arguments)) if kept else program.lower(*arguments, **static)
     ours = on_cpu and _LEVEL not in os.environ.get("XLA_FLAGS", "")
-    compiled = lowered.compile(compiler_options=ON_ANY_CORES | (_ON_CPU if ours else {}))
+    options = ON_ANY_CORES | (_ON_CPU if ours else {}) | (_UNVERIFIED if on_cpu else _ON_GPU)
+    compiled = lowered.compile(compiler_options=options)
     if kept is None:
         return cast(Callable[..., Any], compiled)
     return lambda *arguments: jax.tree.unflatten(kept.result, compiled(*jax.tree.leaves(arguments)))
