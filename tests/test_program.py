@@ -1,11 +1,15 @@
 """What the package keeps compiled, and what it lets go of."""
 
+import threading
+import time
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pgm_mock import DataWarning, expected_counts, keep_compiled
+from pgm_mock import DataWarning, InputError, Priors, expected_counts, fit, keep_compiled
 from pgm_mock.inference import program
 
 
@@ -79,3 +83,58 @@ def test_compiled_programs_are_kept_where_it_is_said(tmp_path, monkeypatch, cach
     with pytest.warns(DataWarning, match=r"^folder: expected a folder that can be written to, found .*/file/below"):
         assert keep_compiled(tmp_path / "file" / "below") is None
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / "xdg" / "pgm_mock" / "compiled")
+
+
+def test_what_is_begun_is_what_the_fit_then_calls(stamp, monkeypatch):
+    """Nothing is compiled ahead in vain: with neighbours, and with the chance of a false alarm."""
+    begun, called = [], []
+    ready = program._ready
+
+    def noted(function, arguments, static):
+        here = threading.current_thread().name
+        (begun if here.startswith("pgm_mock compiles") else called).append(
+            program._signature(function, arguments, static)
+        )
+        return ready(function, arguments, static)
+
+    monkeypatch.setattr(program, "_ready", noted)
+    program.forget()
+    near = Priors.default(stamp, 110.6, 61.2, neighbours=[(115.0, 58.0)])
+    fit(stamp, near, num_draws=2000, min_ess=10, false_alarm=True)
+    assert len(begun) >= 2
+    assert set(begun) <= set(called)
+
+
+def test_what_is_begun_ends_with_its_block(monkeypatch):
+    """After an error nothing traces in another thread: NumPyro's handlers are of all threads together."""
+    begins, ended = threading.Event(), []
+
+    @jax.jit
+    def slow(x):
+        begins.set()
+        time.sleep(0.3)
+        ended.append(x.dtype)
+        return x + 1.0
+
+    def fails():
+        with program.begun(partial(slow, np.zeros(3))):
+            assert begins.wait(60)
+            raise InputError("the fit's")
+
+    with pytest.raises(InputError, match="the fit's"):
+        fails()
+    assert len(ended) == 1
+
+
+def test_what_is_begun_has_the_precision_of_its_thread(precision):
+    """Double precision can be a thread's own setting."""
+    seen = []
+
+    @jax.jit
+    def doubled(x):
+        seen.append(np.finfo(x.dtype).eps)
+        return 2.0 * x
+
+    with program.begun(partial(doubled, np.ones(3))):
+        program.call(doubled, np.ones(3))
+    assert seen == [precision]

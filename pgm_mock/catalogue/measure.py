@@ -14,10 +14,11 @@ from ..checks import Check, check_draws
 from ..checks.flags import DETECTED, LIGHT, METHOD, MODEL, NO_FIT, PLACE, SHAPE
 from ..inference.beside import LEAST_LIGHT
 from ..inference.doubts import DETECTION, EVIDENCE, EXTENT, LIMIT, POSITION, outside_circle
-from ..inference.falsealarm import with_false_alarm
+from ..inference.falsealarm import programs_for, with_false_alarm
 from ..inference.many import fit_safely, fit_together, lanes
 from ..inference.methods import Plan
 from ..inference.posterior import FAILED, StampPosterior
+from ..inference.program import begun
 from ..mock import expected_images, mean_expected
 from ..observation import Observation
 from ..priors import Priors
@@ -105,7 +106,8 @@ def measure(
         return measured_together(source, row, plan, num_replicates, significance)
     if stamp is None or source.priors is None:
         return Measured(row | {"FLAG": NO_FIT, "MEANING": source.reason, "METHOD": "none"}, {}, None)
-    posterior = with_false_alarm(fitted or fit_safely((stamp, source.priors), plan), plan)
+    with begun(*programs_for(stamp, source.priors, plan)):
+        posterior = with_false_alarm(fitted or fit_safely((stamp, source.priors), plan), plan)
     if posterior.method == FAILED:
         images = np.stack([stamp.counts, np.full(stamp.shape, np.nan), stamp.exposure]).astype(np.float32)
         return Measured(row | {"FLAG": NO_FIT, "MEANING": "; ".join(posterior.problems), "METHOD": "none"}, {}, images)

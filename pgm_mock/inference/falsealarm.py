@@ -11,6 +11,7 @@ multiplies it by a number).
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from .methods import Plan
 from .nosource import OF_SOURCE, source_parameters
 from .posterior import StampPosterior
 from .program import call
-from .refit import refit_with_height
+from .refit import program_for, refit_with_height
 from .search import FARTHEST, STEPS
 
 _AT_ONCE, _LOTS = 55, 4
@@ -39,6 +40,12 @@ LEAST_CHANCE = 1e-16
 _CLEAR = 1e-4
 """A chance below this needs no more images."""
 _TINY_COUNTS = 0.1
+
+
+def programs_for(stamp: Observation, priors: Priors, plan: Plan) -> list[partial[Any]]:
+    """Return the calls of `with_false_alarm` that take long to compile, to be compiled beside the posterior."""
+    searched = "flux" in priors.free and plan.method != "nuts" and not priors.only_for_nuts()
+    return [program_for(stamp, priors)] if searched else []
 
 
 def with_false_alarm(found: StampPosterior, plan: Plan) -> StampPosterior:

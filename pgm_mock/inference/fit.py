@@ -7,8 +7,9 @@ from ..observation import Observation
 from ..priorbounds import check_against
 from ..priors import Priors
 from ..skystamps import SkyStamps
-from .falsealarm import with_false_alarm
+from .falsealarm import programs_for, with_false_alarm
 from .methods import fit_one, make_plan
+from .program import begun
 from .together import ImagesPriors, fit_images
 
 if TYPE_CHECKING:
@@ -66,5 +67,7 @@ def fit(
         ).tree()
     check_against(observation, priors)
     plan = make_plan(method, num_draws, min_ess, seed, **numbers)
-    found = fit_one(observation, priors, plan)
-    return (with_false_alarm(found, plan) if false_alarm else found).tree()
+    if not false_alarm:
+        return fit_one(observation, priors, plan).tree()
+    with begun(*programs_for(observation, priors, plan)):
+        return with_false_alarm(fit_one(observation, priors, plan), plan).tree()

@@ -64,6 +64,12 @@ class Noise(NamedTuple):
             generator.random(rounds),
         )
 
+    @classmethod
+    def unset(cls, dimension: int, rounds: tuple[int, int]) -> "Noise":
+        """Arrays of the same shapes and types that hold nothing."""
+        shapes = (defensive_draws(rounds).sum(), dimension), (*rounds, dimension + DEGREES), rounds
+        return cls(np.uint32(0), *map(np.empty, shapes))
+
 
 class Dark(NamedTuple):
     """The model without the source, at its best: what the search for a source and the defence start from.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ from .doubts import EVIDENCE, LIMIT, doubts
 from .modes import FEW, MANY
 from .nosource import at_place, has_more, source_parameters, without_source
 from .posterior import FAILED, StampPosterior
-from .program import call
+from .program import begun, call
 from .unconstrained import Data, places
 from .verdict import Samples, numbers_of, positions_of, problems_of
 
@@ -149,7 +150,13 @@ def by_importance(
         noise = importance.Noise.of(plan.seed, names[0], priors_list[0].dimension, rounds)
         return [jax.device_get(call(importance.sample, noise, data, priors_list[0], darks[0], modes=modes))]
 
-    (samples,) = sample_all([(observation, priors)], [data], draw)
+    ahead = []
+    if has_more(priors, data):  # what `sample_all` needs one after the other is compiled side by side
+        for own in (without_source(priors), at_place(priors, 1.0), priors):
+            noise, dark = importance.Noise.unset(own.dimension, rounds), importance.Dark.unknown(own)
+            ahead.append(partial(importance.sample, noise, data, own, dark, modes=modes))
+    with begun(*ahead):
+        (samples,) = sample_all([(observation, priors)], [data], draw)
     return importance_posterior(observation, priors, plan, samples, rounds[0])
 
 

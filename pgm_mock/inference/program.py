@@ -10,8 +10,9 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from .traced import traced
 
 _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
+_beside = ThreadPoolExecutor(thread_name_prefix="pgm_mock compiles")
 _MOST, _MOST_MAPS = 20, 30_000
 """A program takes up to 2000 memory maps, of which Linux gives a process 65530; beyond them XLA aborts it."""
 _LEVEL = "xla_backend_optimization_level"
@@ -121,18 +123,13 @@ def _compile(program: Any, arguments: tuple[Any, ...], static: dict[str, Any]) -
     return lambda *arguments: jax.tree.unflatten(kept.result, compiled(*jax.tree.leaves(arguments)))
 
 
-def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
-    """Call a jitted function, compiled ahead where it has not been for such arguments yet.
+def _signature(program: Any, arguments: tuple[Any, ...], static: dict[str, Any]) -> tuple[Any, ...]:
+    return program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64
 
-    Threads trace one after the other, but compile side by side; one that needs what another compiles waits for it.
 
-    Args:
-        program: the jitted function.
-        arguments: its traced arguments, pytrees of arrays.
-        static: its static arguments.
-    """
-    arguments = jax.tree.map(_as_array, arguments)
-    signature = (program, kind(arguments), tuple(static.items()), jax.config.jax_enable_x64)
+def _ready(program: Any, arguments: tuple[Any, ...], static: dict[str, Any]) -> Callable[..., Any]:
+    """Return what a function is compiled to for such arguments; what another thread compiles is waited for."""
+    signature = _signature(program, arguments, static)
     if signature not in _compiled and len(_compiled) >= _MOST:
         make_room()
     with _looking_up:
@@ -147,7 +144,46 @@ def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any)
                 del _compiled[signature]
                 future.cancel()
     try:
-        compiled = future.result()
+        return future.result()
     except CancelledError:
-        return call(program, *arguments, **static)
-    return compiled(*arguments)
+        return _ready(program, arguments, static)
+
+
+def call[Result](program: Callable[..., Result], *arguments: Any, **static: Any) -> Result:
+    """Call a jitted function, compiled ahead where it has not been for such arguments yet.
+
+    Threads trace one after the other, but compile side by side; one that needs what another compiles waits for it.
+
+    Args:
+        program: the jitted function.
+        arguments: its traced arguments, pytrees of arrays.
+        static: its static arguments.
+    """
+    arguments = jax.tree.map(_as_array, arguments)
+    return cast(Result, _ready(program, arguments, static)(*arguments))
+
+
+@contextmanager
+def begun(*calls: partial[Any]) -> Iterator[None]:
+    """Compile what calls of jitted functions inside will need, in threads of their own; the calls wait for it.
+
+    Args:
+        calls: of whose arguments only structure, shapes and types count.
+    """
+    precision = jax.config.jax_enable_x64
+
+    def compiled(one: partial[Any], arguments: tuple[Any, ...]) -> None:
+        with jax.enable_x64(precision):  # which is each thread's own
+            _ready(one.func, arguments, one.keywords)
+
+    futures = []
+    for one in calls:
+        arguments = jax.tree.map(_as_array, one.args)
+        if _signature(one.func, arguments, one.keywords) not in _compiled:
+            futures.append(_beside.submit(compiled, one, arguments))
+    try:
+        yield
+    finally:  # after an error nothing may go on tracing behind the caller's back
+        for future in futures:
+            future.cancel()
+        wait(futures)  # what went wrong there went wrong in the call, too

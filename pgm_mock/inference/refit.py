@@ -8,7 +8,8 @@ statistic that the fit makes vanish, such as the sum of the residuals, would tel
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,18 +82,27 @@ def refit_with_height(
         shares[place] = 1.0 if prior_share is None else prior_share.get(name, 1.0)
         climbed[place] = free is None or name in free
     number = -len(images) % _BLOCK
-    padded = np.concatenate([images, np.repeat(images[:1], number, axis=0)])
-    begin = {name: np.concatenate([starts[name], np.repeat(starts[name][:1], number, axis=0)]) for name in priors.free}
+    padded = np.concatenate([images, np.repeat(images[:1], number, axis=0)]).astype(float)
+    all_starts = {
+        name: np.concatenate([starts[name], np.repeat(starts[name][:1], number, axis=0)]) for name in priors.free
+    }
     found: list[Point] = []
     heights = []
     for first in range(0, len(padded), _BLOCK):
         block = slice(first, first + _BLOCK)
-        some = {name: values[block] for name, values in begin.items()}
+        some = {name: values[block] for name, values in all_starts.items()}
         modes, height = call(_refit, observation.image, padded[block], some, priors, shares, climbed)
         found.append(modes)
         heights.append(height)
     whole = {name: np.concatenate([np.asarray(one[name]) for one in found])[: len(images)] for name in priors}
     return whole, np.concatenate([np.asarray(height) for height in heights])[: len(images)]
+
+
+def program_for(observation: Observation, priors: Priors) -> partial[Any]:
+    """Return the call that `refit` will make for stamps of this shape and priors of this kind, to be compiled ahead."""
+    starts = {name: np.empty((_BLOCK, *priors.shape(name))) for name in priors.free}
+    shares, climbed = np.empty(priors.dimension), np.empty(priors.dimension, bool)
+    return partial(_refit, observation.image, np.empty((_BLOCK, *observation.shape)), starts, priors, shares, climbed)
 
 
 class _Climb(NamedTuple):
@@ -157,7 +167,6 @@ def _refit(
         mode = jnp.where(end.gain <= _LEAST_GAIN, end.best + end.move, end.best)
         return mode, log_likelihood(image, mean_of(mode))
 
-    begin = frame.vectors(unconstrain(starts, priors), priors)
-    pairs = images.astype(float), begin
+    pairs = images, frame.vectors(unconstrain(starts, priors), priors)
     modes, log_likelihoods = jax.lax.map(lambda pair: climb(*pair), pairs, batch_size=_TOGETHER)
     return constrain(frame.point(modes, priors), priors), log_likelihoods
