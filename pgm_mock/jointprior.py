@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 
 from .distributions import Conditional, Prior, describe_prior, one_shape, quantiles
 from .errors import InputError, shown
+from .psf import PSF
 from .scene import SOURCE, Parameter, Scene
 from .scene.parameter import check_distribution
 
@@ -19,9 +20,11 @@ class JointPrior(Mapping[str, Prior]):
 
     Attributes:
         scene: whose parameters they are.
+        psf: the family of the PSF that it is seen through.
     """
 
     scene: Scene
+    psf: PSF
     _priors: dict[str, Prior]
 
     def __getitem__(self, name: str) -> Prior:

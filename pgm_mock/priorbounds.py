@@ -10,6 +10,8 @@ from scipy import special
 
 from .distributions import Conditional, TruncatedNormal
 from .errors import DataWarning, InputError
+from .plugins import is_own
+from .scene import Pixels
 
 if TYPE_CHECKING:
     from .jointprior import JointPrior
@@ -42,8 +44,9 @@ def check_against(observation: "Observation", priors: "JointPrior", *, warn: boo
         warn: whether what is only doubtful is said, too.
 
     Raises:
-        InputError: a prior without spread or median, a position with less than 0.5 % of its mass in the image, or
-            fluxes, backgrounds and widths that no image like this one can have.
+        InputError: a prior without spread or median, a position with less than 0.5 % of its mass in the image,
+            fluxes, backgrounds and widths that no image like this one can have, or light of a component of somebody
+            else's that is negative or no number at the priors' medians.
 
     Warns:
         DataWarning: less than a fifth of a position's mass lies in the image.
@@ -60,6 +63,18 @@ def check_against(observation: "Observation", priors: "JointPrior", *, warn: boo
             _check_position(observation, name, prior, found, warn)
         else:
             _check_range(observation, parameter, found[32], found[167], float(np.mean(found[99:101])))
+    _check_light(observation, priors)
+
+
+def _check_light(observation: "Observation", priors: "JointPrior") -> None:
+    """Hold the light of components that are not the package's against what light can be."""
+    for component in priors.scene.components:
+        if not is_own(type(component).__module__):
+            light = priors.scene.only(component.name).light(Pixels(*observation.image), priors.psf, priors.medians())
+            darkest = float(np.min(light.image()))
+            if not 0 <= darkest < np.inf:
+                expected = "expected light that is finite and not negative at the medians of the priors"
+                raise InputError(f"component {component.name}: {expected}, found {darkest:g} counts in a pixel")
 
 
 def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> np.ndarray:

@@ -254,6 +254,35 @@ def test_a_component_that_nobody_registered_is_when_it_joins(unregistered, stamp
         expected_counts(*image, scene=flat, **parameters)
 
 
+@pytest.mark.parametrize(
+    ("light", "found"),
+    [
+        (np.exp, "expected light written with jax.numpy, found NumPy, or Python's if or float"),
+        (lambda flux: 1.0 if flux > 0 else 0.0, "expected light written with jax.numpy, found NumPy, or Python's if"),
+        (lambda flux: -flux, r"expected light that is finite and not negative .*, found -\S+ counts in a pixel"),
+        (lambda flux: jnp.log(-flux), "expected light that is finite .*, found nan counts in a pixel"),
+    ],
+)
+def test_light_that_is_none_is_named(unregistered, stamp, light, found):
+    """The message of JAX names no component, and a posterior of negative light none either."""
+
+    @dataclass(frozen=True)
+    class Wrong(unregistered):
+        name: str = "wrong"
+
+        def defaults(self, observation, x, y, psf):
+            return {"flux": dist.LogNormal(-12.0, 1.0)}
+
+        def light(self, pixels, optics, *, flux):
+            return light(flux) * jnp.ones(jnp.shape(pixels.exposure))
+
+    try:
+        with pytest.raises(InputError, match=f"component wrong: {found}"):
+            fit(stamp, Priors.default(stamp, components=[Wrong()]))
+    finally:
+        registry.KINDS.pop("Wrong", None)
+
+
 def test_names_of_another_component_are_refused(arc):
     @dataclass(frozen=True)
     class Second(Arc):

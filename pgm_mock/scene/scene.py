@@ -140,7 +140,7 @@ class Scene:
 
         Raises:
             InputError: a slope for a PSF that has none, a normalisation without a background map, or light that is not
-                one number for each pixel.
+                one number for each pixel, or not written with jax.numpy.
         """
         optics = Optics(with_slope(psf, parameters.get("psf_slope")), parameters.get("psf_width", 1.0))
         return Light.of(pixels, (_light_of(component, pixels, optics, parameters) for component in self.components))
@@ -160,8 +160,13 @@ class Scene:
 
 
 def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: Mapping[str, Any]) -> Part:
-    """Return the light of one component, which names it where it has another shape than the image."""
-    part, expected = component.light(pixels, optics, **component.own(parameters)), jnp.shape(pixels.exposure)
+    """Return the light of one component, and name it where it cannot be traced, or has another shape than the image."""
+    expected = jnp.shape(pixels.exposure)
+    try:
+        part = component.light(pixels, optics, **component.own(parameters))
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        wrong = "NumPy, or Python's if or float, at work on a parameter"
+        raise InputError(f"component {component.name}: expected light written with jax.numpy, found {wrong}") from error
     found = () if part is None or isinstance(part, (Products, Level, Counts)) else jnp.shape(part)
     if found and (len(found) != 2 or any(own not in (1, all_of) for own, all_of in zip(found, expected, strict=True))):
         raise InputError(f"component {component.name}: expected light of shape {expected}, found {found}")
