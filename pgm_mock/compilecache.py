@@ -1,10 +1,9 @@
 """Compiled programs that are kept on disk, so that they are compiled once on a machine and not once in a session."""
 
 import os
-import warnings
 from pathlib import Path
 
-from .errors import DataWarning
+from .errors import warn
 
 
 def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path | None:
@@ -38,7 +37,7 @@ def keep_compiled(folder: str | os.PathLike[str] | None = None) -> Path | None:
     except (OSError, RuntimeError):  # the second where the user has no home
         if asked is not None:
             found = f"expected a folder that can be written to, found {os.fspath(asked)}"
-            warnings.warn(f"folder: {found}; compiled programs are not kept", DataWarning, stacklevel=2)
+            warn(f"folder: {found}; compiled programs are not kept")
         return None
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

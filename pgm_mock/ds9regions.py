@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import DataWarning, InputError, printable, shown
+from .errors import InputError, printable, shown, warn
 from .observation import Observation
 from .region import Region, circle
 
@@ -75,12 +75,12 @@ def read_ds9(lines: list[str], label: str, observation: Observation | None) -> l
                 raise InputError(f"{where}: expected a DS9 region, found {shown(part.strip())}")
     if left_out:
         other = "excluded, or no circles, ellipses, boxes or points"
-        warnings.warn(f"{label}: {left_out} regions that are {other}: left out", DataWarning, 3)
+        warn(f"{label}: {left_out} regions that are {other}: left out")
     if bad and all(math.isnan(region.x) for region in found):
         raise InputError(bad[0])
     if bad:
         more = f", with {len(bad) - 1} more" if len(bad) > 1 else ""
-        warnings.warn(f"{bad[0]}: left without a position{more}", DataWarning, 3)
+        warn(f"{bad[0]}: left without a position{more}")
     return found
 
 

@@ -1,7 +1,11 @@
 """What the package says when its input cannot be used, or can be used only in part."""
 
+import os
+import warnings
 from collections.abc import Iterable
 
+_OUR_CODE = os.path.join(os.path.dirname(__file__), ""), "<string"
+"""Files of the package's code; dataclasses write methods into "<string>", which its whole name does not match."""
 _MOST = 400
 """Characters of a message: room for two paths and what was expected, not for what a broken file holds."""
 _MOST_SHOWN = 80
@@ -23,6 +27,11 @@ class DataWarning(UserWarning):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+def warn(message: str) -> None:
+    """Warn of input that can be used only in part, at the line of the code that called the package."""
+    warnings.warn(message, DataWarning, skip_file_prefixes=_OUR_CODE)
 
 
 def did_you_mean(found: str, expected: Iterable[str]) -> str:

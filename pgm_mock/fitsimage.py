@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .errors import DataWarning, InputError, shown
+from .errors import InputError, shown, warn
 from .files import check_regular
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _readable(header: "fits.Header", label: str) -> "fits.Header":
     if not bad:
         return header
     names = ", ".join(dict.fromkeys(shown(str(header.cards[number].keyword)) for number in bad))
-    warnings.warn(f"{label}: header cards that cannot be read: {names}: left out", DataWarning, 4)
+    warn(f"{label}: header cards that cannot be read: {names}: left out")
     cards = [card for number, card in enumerate(header.cards) if number not in set(bad)]
     return fits.Header(cards)
 

@@ -1,14 +1,13 @@
 """An observation: counts, exposure map, where its first pixel lies, and what the numbers mean."""
 
 import os
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from .arrays import checked_counts, checked_exposure, checked_map
-from .errors import DataWarning, InputError
+from .errors import InputError, warn
 from .observationfiles import header_of_part, read_files, write_images
 from .slivers import Slivers
 from .units import flux_unit
@@ -73,7 +72,7 @@ class Observation:
         object.__setattr__(self, "background_map", background_map)
         object.__setattr__(self, "left_out", self.left_out + left_out)
         if left_out:
-            warnings.warn(f"counts: {left_out} counts on pixels without exposure: left out", DataWarning, 3)
+            warn(f"counts: {left_out} counts on pixels without exposure: left out")
 
     def __repr__(self) -> str:
         """One line: name, shape, place, counts and exposure."""

@@ -1,14 +1,13 @@
 """Observations in FITS files: read from an image with its maps, and written so that they are read back identical."""
 
 import os
-import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import checked_counts, checked_exposure, checked_map
-from .errors import DataWarning, InputError, shown
+from .errors import InputError, shown, warn
 from .files import replacing
 from .fitsimage import ImagePlane, celestial_wcs, read_plane
 from .slivers import without_slivers
@@ -43,11 +42,11 @@ def read_files(
     if np.array_equal(missing, checked > 0):
         raise InputError(f"{plane.label}: expected counts, found no value on any exposed pixel")
     if np.any(missing):
-        warnings.warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out", DataWarning, 3)
+        warn(f"{plane.label}: {missing.sum()} exposed pixels without a value: left out")
         checked = checked_exposure(np.where(missing, 0.0, checked), exposed.label)
     if left_out:
         said = f"{plane.label}: {left_out} counts on pixels without exposure in {exposed.label}: left out"
-        warnings.warn(said, DataWarning, 3)
+        warn(said)
     counts, checked, slivers = without_slivers(counts, checked, min_exposure, plane.label)
     map_counts = None
     if background_map is not None:
@@ -146,7 +145,7 @@ def _check_same_camera(plane: ImagePlane, exposed: ImagePlane) -> None:
         ours, theirs = (name.strip().upper() if isinstance(name, str) else "" for name in names)
         if ours and theirs and ours != theirs:
             said = f"expected the exposure map of {ours}, which took {plane.label}, found that of {theirs} ({keyword})"
-            warnings.warn(f"{exposed.label}: {said}", DataWarning, 3)
+            warn(f"{exposed.label}: {said}")
             return
 
 
@@ -179,5 +178,5 @@ def _unit_of(exposed: ImagePlane, exposure: np.ndarray, given: str | None) -> Ex
         raise InputError(f"{exposed.label}: {error}") from error
     if unit.assumed and unit.factor != 1 and exposure.max() < 1:
         wanted = "an exposure map in seconds, or an effective area in cm2"
-        warnings.warn(f"{exposed.label}: expected {wanted}; found values up to {exposure.max():.2g}", DataWarning, 3)
+        warn(f"{exposed.label}: expected {wanted}; found values up to {exposure.max():.2g}")
     return unit

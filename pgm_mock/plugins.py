@@ -1,12 +1,11 @@
 """What is the package's own, and what installed packages bring, by entry points."""
 
-import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from .errors import DataWarning, one_line
+from .errors import one_line, warn
 
 
 def is_own(module: str) -> bool:
@@ -22,4 +21,4 @@ def load(group: str, register: Callable[[Any], Any]) -> None:
             register(entry.load())
         except Exception as error:  # of somebody else's code
             why = one_line(f"{type(error).__name__}: {error}")
-            warnings.warn(f"{group} {entry.name}: cannot be loaded: {why}", DataWarning, 2)
+            warn(f"{group} {entry.name}: cannot be loaded: {why}")

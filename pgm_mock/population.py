@@ -13,7 +13,6 @@ with the likelihood of each source's data as it is: its own selection stands in 
 draws give its integral: their prior is divided out of them.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +21,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Float
 
-from .errors import DataWarning, InputError, shown
+from .errors import InputError, shown, warn
 from .random import checked_seed
 from .results import fitted_to, flat_draws
 
@@ -152,7 +151,7 @@ def fit_population(
     effective = float(min(weight @ each for each in counting))
     if effective < _LEAST_EFFECTIVE:
         wanted = f"expected at least {_LEAST_EFFECTIVE:.0f}: more draws, or a wider prior of its flux"
-        warnings.warn(f"posteriors: {effective:.0f} effective draws of a source, {wanted}", DataWarning, 2)
+        warn(f"posteriors: {effective:.0f} effective draws of a source, {wanted}")
     rng = np.random.default_rng(checked_seed(seed))
     cumulated = np.cumsum(weight)
     slope = np.interp(rng.random(num_samples) * cumulated[-1], cumulated, alpha)

@@ -1,6 +1,5 @@
 """Whether a prior can be used at all, and whether it has anything to do with the image that it is for."""
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -9,7 +8,7 @@ import numpyro.distributions as dist
 from scipy import special
 
 from .distributions import Conditional, TruncatedNormal
-from .errors import DataWarning, InputError
+from .errors import InputError, warn
 from .plugins import is_own
 from .scene import Pixels
 
@@ -35,13 +34,13 @@ POSITION = ("x_pos", "y_pos")
 """The place of the source that is asked for, which must lie in the image."""
 
 
-def check_against(observation: "Observation", priors: "JointPrior", *, warn: bool = True) -> None:
+def check_against(observation: "Observation", priors: "JointPrior", *, doubts: bool = True) -> None:
     """Hold priors against the exposure and the place of an image, never against its counts.
 
     Args:
         observation: the stamp or image.
         priors: of its model; those of plates, and such as depend on other parameters, are not looked at.
-        warn: whether what is only doubtful is said, too.
+        doubts: whether what is only doubtful is said, too.
 
     Raises:
         InputError: a prior without spread or median, a position with less than 0.5 % of its mass in the image,
@@ -60,7 +59,7 @@ def check_against(observation: "Observation", priors: "JointPrior", *, warn: boo
             continue
         found = _checked_quantiles(name, prior)
         if name in POSITION:
-            _check_position(observation, name, prior, found, warn)
+            _check_position(observation, name, prior, found, doubts)
         else:
             _check_range(observation, parameter, found[32], found[167], float(np.mean(found[99:101])))
     _check_light(observation, priors)
@@ -137,7 +136,7 @@ def _reach(observation: "Observation", name: str) -> tuple[float, float]:
 
 
 def _check_position(
-    observation: "Observation", name: str, prior: dist.Distribution, found: np.ndarray, warn: bool
+    observation: "Observation", name: str, prior: dist.Distribution, found: np.ndarray, doubts: bool
 ) -> None:
     low, high = _reach(observation, name)
     inside = float(np.mean((found >= low) & (found <= high)))
@@ -147,8 +146,8 @@ def _check_position(
             f"{name}: expected a prior with mass in {where}; it has none there, its median is {np.median(found):.6g} "
             f"and its central 68 % are {found[167] - found[32]:.3g} pixels wide"
         )
-    if warn and inside < _FEW_INSIDE:
-        warnings.warn(f"{name}: only {inside:.1%} of the prior lies in {where}", DataWarning, 4)
+    if doubts and inside < _FEW_INSIDE:
+        warn(f"{name}: only {inside:.1%} of the prior lies in {where}")
 
 
 def _check_range(observation: "Observation", one: "Parameter", low: float, high: float, middle: float) -> None:

@@ -138,7 +138,7 @@ class Priors(JointPrior):
                     raise InputError(f"[{name}]: expected a table named {', '.join(known)}")
                 priors[name] = prior_of_table(name, table, centre.get(name))
             found = cls.default(observation, x, y, psf, components=components).replace(**priors)
-            check_against(observation, found, warn=False)
+            check_against(observation, found, doubts=False)
         except InputError as error:
             raise InputError(f"{os.fspath(path)}: {error}") from error
         return found

@@ -1,11 +1,10 @@
 """Slivers of exposure: pixels that saw the sky for much less time than those around them."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 
-from .errors import DataWarning, InputError
+from .errors import InputError, warn
 
 _AROUND = 9
 """Side of the square that is "around" a pixel [pixels]."""
@@ -59,7 +58,7 @@ def without_slivers(
     thin = (exposure > 0) & (exposure < share * maximum_filter(exposure, _AROUND, mode="constant"))
     taken = Slivers(int(thin.sum()), int(counts[thin].sum()), share)
     if taken.counts:
-        warnings.warn(f"{label}: {taken.line()}", DataWarning, 3)
+        warn(f"{label}: {taken.line()}")
     return np.where(thin, 0, counts), np.where(thin, 0.0, exposure), taken
 
 
@@ -91,5 +90,5 @@ def without_hot_pixels(
     place = f"pixel {column + origin[0]}, {row + origin[1]}"
     said = f"{place} has {counts[row, column]:,} counts, the eight about it {around[row, column]:.0f}"
     more = f", and {hot.sum() - 1} more pixels likewise" if hot.sum() > 1 else ""
-    warnings.warn(f"{label}: {said}{more}: no PSF does that, left out", DataWarning, 3)
+    warn(f"{label}: {said}{more}: no PSF does that, left out")
     return np.where(hot, 0, counts), np.where(hot, 0.0, exposure)

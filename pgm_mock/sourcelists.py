@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import DataWarning, InputError, printable, shown
+from .errors import InputError, printable, shown, warn
 from .observation import Observation
 from .region import Region
 from .sourcetables import Column, SourceTable, read_table
@@ -58,9 +58,9 @@ def read_list(path: str | os.PathLike[str], observation: Observation | None) -> 
     if not (chosen & placed).any():
         raise InputError(f"{table.label}: expected sources in the image, found none: {said}{_unplaced(placed, rows)}")
     if not chosen.all():
-        warnings.warn(f"{table.label}: {said}: left out", DataWarning, 4)
+        warn(f"{table.label}: {said}: left out")
     if not placed.all():
-        warnings.warn(f"{table.label}: expected positions{_unplaced(placed, rows)}: left without one", DataWarning, 4)
+        warn(f"{table.label}: expected positions{_unplaced(placed, rows)}: left without one")
     x, y = np.where(placed, x, np.nan), np.where(placed, y, np.nan)
     return [Region(names[row], float(x[row]), float(y[row]), math.nan) for row in np.flatnonzero(chosen)]
 

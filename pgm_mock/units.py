@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import DataWarning, InputError, shown
+from .errors import InputError, shown, warn
 
 # Spellings that astropy does not parse, and what they stand for.
 _SPELLINGS = {
@@ -105,14 +105,14 @@ def _seconds(header: Mapping[str, Any]) -> float | None:
         return None
     if not _SHORTEST <= seconds <= _LONGEST:
         said = f"EXPOSURE = {float(seconds):.3g} s: expected {_SHORTEST:g} to {_LONGEST:g}; it is left out of account"
-        warnings.warn(said, DataWarning, 3)
+        warn(said)
         return None
     return float(seconds)
 
 
 def _warn_of_guess(seen: str, taken: str) -> None:
     """Warn of a guess on which every flux depends."""
-    warnings.warn(f"exposure unit: {seen}: taken for {taken}; --exposure-unit says which", DataWarning, 4)
+    warn(f"exposure unit: {seen}: taken for {taken}; --exposure-unit says which")
 
 
 def _doubt(unit: str, most: float, seconds: float | None, origin: str) -> None:
@@ -125,9 +125,7 @@ def _doubt(unit: str, most: float, seconds: float | None, origin: str) -> None:
             area = most * float(found.to(area_time)) / seconds
             if area < _LEAST_AREA:
                 value = f"in {origin} the map's largest value is an effective area of {area:.3g} cm2 for EXPOSURE"
-                warnings.warn(
-                    f"exposure unit: {value}, which no telescope has: every flux depends on it", DataWarning, 4
-                )
+                warn(f"exposure unit: {value}, which no telescope has: every flux depends on it")
     if not found.is_equivalent(units.s):
         return
     longest = most * float(found.to(units.s))
@@ -138,7 +136,7 @@ def _doubt(unit: str, most: float, seconds: float | None, origin: str) -> None:
         wrong = f"expected {_SHORTEST:g} to {_LONGEST:g} s, in {' or '.join(_USUAL)}"
     else:
         return
-    warnings.warn(f"exposure unit: {value}, {wrong}: every flux depends on it", DataWarning, 4)
+    warn(f"exposure unit: {value}, {wrong}: every flux depends on it")
 
 
 def flux_unit(exposure: str) -> str:

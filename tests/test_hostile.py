@@ -335,7 +335,7 @@ def test_a_doubtful_position_is_said(nine):
     priors = Priors.default(nine).replace(x_pos=dist.Uniform(0.0, 100.0))
     with pytest.warns(DataWarning, match=r"x_pos: only 9.0% of the prior lies in the image, 11 to 19"):
         check_against(nine, priors)
-    check_against(nine, priors, warn=False)
+    check_against(nine, priors, doubts=False)
     check_against(nine, Priors.default(nine).replace(flux=0.0, background=0.0))
 
 

@@ -451,3 +451,12 @@ def test_an_exposure_map_of_another_camera_is_told(tmp_path, keyword):
         DataWarning, match=rf"map.fits: expected the exposure map of EPN, .* that of EMOS1 \({keyword}\)"
     ):
         Observation.read(tmp_path / "image.fits", tmp_path / "map.fits")
+
+
+def test_a_warning_points_at_the_line_that_called_the_package(real_files):
+    """Not into the package, however deep the data were found wanting: of `read`, and of an object's own check."""
+    with pytest.warns(DataWarning, match="left out") as of_files:
+        Observation.read(*real_files, min_exposure=0.25)
+    with pytest.warns(DataWarning, match="left out") as of_arrays:
+        Observation(counts=np.ones((2, 2)), exposure=np.eye(2))
+    assert {one.filename for one in [*of_files, *of_arrays]} == {__file__}

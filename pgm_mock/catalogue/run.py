@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataWarning, InputError
+from ..errors import InputError, warn
 from ..inference.many import lanes
 from ..inference.methods import make_plan
 from ..inference.together.priors import OFFSET
@@ -132,7 +131,7 @@ def catalog(
     store = Store(Path(out), settings.told() | asdict(work), sources, _chunk_size(chunk_size, len(sources), Path(out)))
     missing = store.missing()
     for name in store.damaged:
-        warnings.warn(f"{store.chunks / name}: damaged, computed anew", DataWarning, 2)
+        warn(f"{store.chunks / name}: damaged, computed anew")
     kept = len(sources) - sum(len(store.numbers[chunk]) for chunk in missing)
     if say is not None and kept:
         say(f"kept {kept} of {len(sources)} sources from an earlier run")

@@ -1,11 +1,10 @@
 """prior_predictive_check(): whether the priors make images that could have been observed."""
 
-import warnings
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..errors import DataWarning
+from ..errors import warn
 from ..mock import simulate
 from ..observation import Observation
 from ..priors import Priors
@@ -47,7 +46,7 @@ class PriorCheck(NamedTuple):
             if share > _MOST:
                 mocks = f"{100 * share:.0f} % of the images that they make"
                 message = f"priors: {mocks} have {what}; is the flux in {unit}?"
-                warnings.warn(message, DataWarning, stacklevel=3)
+                warn(message)
 
     def line(self) -> str:
         """Say it in one line."""

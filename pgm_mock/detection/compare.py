@@ -1,12 +1,11 @@
 """compare(): the sources that were found, and those of a list."""
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataWarning
+from ..errors import warn
 from ..matching import match_lists
 from ..regions import Region
 from .detect import Detection
@@ -49,7 +48,7 @@ def compare(detection: Detection, listed: Sequence[Region], radius: float = SAME
 
     known = [one for one in listed if _inside(detection, one)]
     if lost := len(listed) - len(known):
-        warnings.warn(f"compare: {lost} of {len(listed)} listed sources are not in the image: left out", DataWarning, 2)
+        warn(f"compare: {lost} of {len(listed)} listed sources are not in the image: left out")
     sources, gain = detection.found.sources, detection.found.ratio.gain
     ours = list(zip(sources.x, sources.y, strict=True))
     matches = match_lists(ours, [(one.x, one.y) for one in known], radius)

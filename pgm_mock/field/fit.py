@@ -2,7 +2,6 @@
 
 import itertools
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ import numpy as np
 from ..detection import cleaned
 from ..detection.fieldpsf import FieldPSF
 from ..distributions import Prior
-from ..errors import DataWarning, InputError
+from ..errors import InputError, warn
 from ..inference.program import make_room
 from ..observation import Observation
 from ..population import Selection
@@ -204,7 +203,7 @@ def _in_field(observation: Observation, regions: Sequence[Region]) -> list[Regio
     if not kept:
         raise InputError(f"regions: expected a source on exposed pixels, found none of {len(regions)}")
     if lost := len(regions) - len(kept):
-        warnings.warn(f"regions: {lost} of {len(regions)} are on no exposed pixel: left out", DataWarning, 3)
+        warn(f"regions: {lost} of {len(regions)} are on no exposed pixel: left out")
     return kept
 
 
@@ -230,7 +229,7 @@ def _warn_of_points(regions: Sequence[Region], clusters: Sequence[tuple[float, f
         for x, y in clusters:
             if np.hypot(one.x - x, one.y - y) <= max(_CORE, one.radius if one.radius > _WIDE else 0.0):
                 said = f"source {one.name} lies in the core of the extended source at x={x:.0f} y={y:.0f}"
-                warnings.warn(f"regions: {said}: both are fitted, and one of them may be no source", DataWarning, 3)
+                warn(f"regions: {said}: both are fitted, and one of them may be no source")
 
 
 def _check_population(population: Selection | None, number: int) -> None:
@@ -238,7 +237,7 @@ def _check_population(population: Selection | None, number: int) -> None:
     detection = getattr(population, "detection", None)
     if detection is not None and len(detection) != number:
         said = f"expected the {len(detection)} sources that were detected, found a list of {number}"
-        warnings.warn(f"population: {said}: give detect(...).regions", DataWarning, 3)
+        warn(f"population: {said}: give detect(...).regions")
 
 
 def _check(betas: int | None, **numbers: int) -> None:

@@ -1,6 +1,5 @@
 """What a posterior on a grid says: marginals, modes and intervals of a density that is linear between its points."""
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq
 
 from ..distributions import Prior
-from ..errors import DataWarning, InputError
+from ..errors import InputError, warn
 
 if TYPE_CHECKING:
     import xarray
@@ -120,19 +119,15 @@ def warn_of_edges(grid: "xarray.Dataset", priors: Mapping[str, Prior]) -> None:
         x, p = density[name].values, density.values / density.values.max()
         for here, step in ((0, x[0] - x[1]), (-1, x[-1] - x[-2])):
             if p[here] > _EDGE and _allows(prior, x[here] + step):
-                warnings.warn(
+                warn(
                     f"{name}: the posterior reaches the grid's edge at {x[here]:g}, where its density is "
-                    f"{p[here]:.0%} of its peak; a longer axis would hold it",
-                    DataWarning,
-                    stacklevel=3,
+                    f"{p[here]:.0%} of its peak; a longer axis would hold it"
                 )
         share = float(np.max(p * np.gradient(x)) / np.trapezoid(p, x))
         if share > _NARROW:
-            warnings.warn(
+            warn(
                 f"{name}: the posterior is narrower than the grid's step, one point holds {share:.0%} of it; "
-                f"a finer axis about {x[np.argmax(p)]:g} would resolve it",
-                DataWarning,
-                stacklevel=3,
+                f"a finer axis about {x[np.argmax(p)]:g} would resolve it"
             )
 
 

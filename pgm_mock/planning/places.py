@@ -1,12 +1,11 @@
 """Where a source is planned: a place in an existing field, or on a detector of which only the numbers are known."""
 
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataWarning, InputError, did_you_mean, shown
+from ..errors import InputError, did_you_mean, shown, warn
 from ..fitsimage import pixel_degrees
 from ..observation import Observation
 from ..psf import PSF, KingPSF, choose_psf
@@ -218,15 +217,15 @@ def _psf_of(row: Telescope, angle: float, pixel: float, energy: float | None) ->
 def _say_limits(row: Telescope, off_axis: Sequence[float], energy: float | None) -> None:
     """Warn of angles and energies for which the PSF is not published."""
     if not row.farthest and any(off_axis):
-        warnings.warn(f"off_axis: the PSF of {row.name} is published as one for the whole field", DataWarning, 3)
+        warn(f"off_axis: the PSF of {row.name} is published as one for the whole field")
     elif beyond := [angle for angle in off_axis if angle > row.farthest]:
         said = f"the PSF of {row.name} is published up to {row.farthest:g}'"
-        warnings.warn(f"off_axis: {said}, and taken as it is there at {max(beyond):g}'", DataWarning, 3)
+        warn(f"off_axis: {said}, and taken as it is there at {max(beyond):g}'")
     if energy is not None and row.energy is None:
-        warnings.warn(f"energy: the PSF of {row.name} is published without its dependence on energy", DataWarning, 3)
+        warn(f"energy: the PSF of {row.name} is published without its dependence on energy")
     elif energy is not None and not row.energies[0] <= energy <= row.energies[1]:
         said = f"used from {row.energies[0]:g} to {row.energies[1]:g} keV"
-        warnings.warn(f"energy: the PSF of {row.name} is {said}, found {energy:g}", DataWarning, 3)
+        warn(f"energy: the PSF of {row.name} is {said}, found {energy:g}")
 
 
 def _with_light(place: Place) -> Place:
@@ -238,5 +237,5 @@ def _with_light(place: Place) -> Place:
         raise InputError(f"{place.name}: expected exposed pixels where the source's light falls, found none")
     if seen < _LEAST_LIGHT:
         said = f"the exposed pixels of its stamp hold {seen:.0%} of the source's light"
-        warnings.warn(f"{place.name}: {said}; a larger half_size may hold more", DataWarning, 3)
+        warn(f"{place.name}: {said}; a larger half_size may hold more")
     return place

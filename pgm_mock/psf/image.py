@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Num
 
-from ..errors import DataWarning, InputError
+from ..errors import InputError, warn
 from .protocol import SumOfProducts
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class ImagePSF(SumOfProducts):
             raise InputError(f"{label}: expected {wanted}, found {float(sampling):g}")
         total = float(data.sum())
         if abs(total - 1.0) > 0.01:
-            warnings.warn(f"{label}: the image adds up to {total:.4g}; normalised to 1", DataWarning, 2)
+            warn(f"{label}: the image adds up to {total:.4g}; normalised to 1")
         ny, nx = data.shape
         x, y = centre if centre is not None else ((nx + 1) / 2, (ny + 1) / 2)
         left, sizes, right = np.linalg.svd(data / total, full_matrices=False)
