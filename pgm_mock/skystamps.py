@@ -1,8 +1,8 @@
 """Stamps of several images about one place on the sky, and how its plane maps to each image's pixels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -112,11 +112,3 @@ class SkyStamps(Sequence[SkyImage]):
     def pixel(self) -> float:
         """The median size of the images' pixels [arcsec]."""
         return float(np.median(np.abs(np.linalg.det(self.matrices)) ** -0.5))
-
-    def with_counts(self, counts: Sequence[np.ndarray]) -> Self:
-        """Return the same stamps with other counts, such as mocks."""
-        each = [
-            replace(image, observation=replace(image.observation, counts=own))
-            for image, own in zip(self.images, counts, strict=True)
-        ]
-        return replace(self, images=tuple(each))

@@ -81,10 +81,6 @@ class EachPSF:
         """Return the PSFs as one, and the width of each where the middle one is so wide."""
         return self.each, jnp.asarray(self.widths) * (jnp.asarray(width) / self.typical_width)
 
-    def taking(self, numbers: np.ndarray) -> Self:
-        """Return those of some sources; `typical_width` and `slope` are then their own means."""
-        return replace(self, each=jax.tree.map(lambda leaf: leaf[numbers], self.each), widths=self.widths[numbers])
-
     def pixel_fraction(self, x: Any, y: Any, x_pos: Any, y_pos: Any, psf_width: Any) -> Any:
         """Return the fraction of light in pixels of the middle PSF; see `PSF.pixel_fraction`."""
         return self.middle.pixel_fraction(x, y, x_pos, y_pos, psf_width)
