@@ -2,9 +2,10 @@
 
     python -m pip install -c constraints.txt -e ".[test]" && python -m tests.benchmarks.coverage IMAGE EXPOSURE REGIONS
 
-Each field has the real exposure map, sources about the real places (2 pixels off, as the prior has it) with the
-fluxes that a fit of the real image gives, and a uniform background. They are measured with the family that they were
-made with, Gaussian or King; and Gaussians are fitted to King truths, to see what their flux means.
+Each field has the real exposure map, sources about the real places (2 pixels off and within the region's radius, as
+the prior has it) with the fluxes that a fit of the real image gives, and a uniform background. They are measured with
+the family that they were made with, Gaussian or King; and Gaussians are fitted to King truths, to see what their flux
+means.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 
 import numpy as np
+from scipy import stats
 
 from pgm_mock import Observation, read_regions
 from pgm_mock.catalogue.fields import Field
@@ -30,6 +32,8 @@ HERE = Path(__file__).parent
 PLAN = make_plan("auto", 2500, 400.0, 0, num_chains=1, num_warmup=1000, num_samples=1000)
 PLAN = replace(PLAN, longest=True)
 BACKGROUND = 5e-6
+SPREAD = 2.0
+"""Standard deviation of the default prior of a position, which the region's radius cuts off [pixels]."""
 FLUXES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 
 
@@ -53,7 +57,9 @@ def coverage(family: str, truth: Observation, fluxes: np.ndarray, regions: list,
     bright: dict[tuple[str, float], list[bool]] = {}
     uncertified = 0
     for seed in range(fields):
-        sources, off = [], np.random.default_rng(seed).normal(0.0, 2.0, (len(regions), 2))
+        reach = np.array([[region.radius] for region in regions]) / SPREAD
+        random = np.random.default_rng(seed)
+        sources, off = [], SPREAD * stats.truncnorm.rvs(-reach, reach, size=(len(regions), 2), random_state=random)
         for region, flux, (dx, dy) in zip(regions, fluxes, off, strict=True):
             psf = choose_psf(family, truth.header, truth.wcs, region.x, region.y)
             sources.append(FieldSource(region.x + dx, region.y + dy, float(flux), psf, float(psf.typical_width)))
