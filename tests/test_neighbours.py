@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -13,6 +14,7 @@ from pgm_mock import (
     InputError,
     Priors,
     best_fit,
+    demo_observation,
     draw_parameters,
     expected_counts,
     fit,
@@ -22,7 +24,9 @@ from pgm_mock import (
     summarise,
 )
 from pgm_mock.counts import PoissonImage, list_counts
+from pgm_mock.inference.nosource import at_place
 from pgm_mock.inference.refit import refit
+from pgm_mock.inference.unconstrained import prior_vectors
 from pgm_mock.psf import ImagePSF, KingPSF, MoffatPSF, SumOfGaussians
 from pgm_mock.results import fitted_to, flat_draws
 from pgm_mock.scene import Pixels, Scene
@@ -291,3 +295,25 @@ def test_graph_draws_the_neighbours_in_a_plate(crowded, priors, tmp_path):
 def test_bad_priors_are_named(priors, change, message):
     with pytest.raises(InputError, match=message):
         priors.replace(**change)
+
+
+def test_draws_of_a_position_that_is_held_are_finite(precision):
+    """Bounds a five-hundredth of a pixel apart at pixel 271: single precision rounds one draw in a hundred to them."""
+    stamp = demo_observation().stamp(271, 216, 8)
+    held = at_place(Priors.default(stamp, 271, 216), 1e-3)
+    normals = np.random.default_rng(0).standard_normal((2000, held.dimension))
+    drawn = prior_vectors(jax.random.key(0), normals, held)
+    assert drawn.dtype == (np.float32 if precision > 1e-10 else np.float64)
+    assert np.isfinite(drawn).all()
+
+
+@pytest.mark.slow
+def test_the_limit_beside_a_neighbour_is_that_of_double_precision():
+    """A position that is held lies between bounds so near to each other that single precision rounds draws to them."""
+    stamp = demo_observation().stamp(271, 216, 8)
+    limits = []
+    for precise in (False, True):
+        with jax.enable_x64(precise):
+            found = fit(stamp, Priors.default(stamp, 271, 216, neighbours=[(277, 221)]), method="importance")
+        limits.append(found.attrs["flux_ul95"])
+    np.testing.assert_allclose(*limits, rtol=0.01)

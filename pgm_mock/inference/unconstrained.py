@@ -144,11 +144,21 @@ def prior_vectors(key: Array, normals: Num[ArrayLike, "n d"], priors: Priors) ->
         if isinstance(prior, _GAUSSIAN):
             drawn = prior.loc + prior.scale * normals[:, place]
         elif isinstance(prior, _INVERTIBLE):
-            drawn = biject_to(prior.support).inv(prior.icdf(jax.scipy.special.ndtr(normals[:, place])))
+            drawn = _between_bounds(prior, prior.icdf(jax.scipy.special.ndtr(normals[:, place])))
         else:
             drawn = biject_to(prior.support).inv(prior.sample(one, (number,)))
         columns.append(drawn.reshape(number, -1))
     return jnp.concatenate(columns, axis=1)
+
+
+def _between_bounds(prior: Any, values: Array) -> Array:
+    """Return the unconstrained parameter of draws, finite also where they are rounded to a bound, or beyond it.
+
+    In single precision some are, where the bounds are as near to each other as those of a position that is held.
+    """
+    share = (values - prior.low) / (prior.high - prior.low)
+    least = jnp.finfo(share.dtype).eps
+    return jax.scipy.special.logit(jnp.clip(share, least, 1.0 - least))
 
 
 def places(priors: Priors) -> dict[str, int | slice]:

@@ -67,11 +67,14 @@ def numbers_of(
         flat = log_flat_over_prior(fluxes, samples.there_priors)
         at_place = weigh(samples.there.log_density + flat, samples.there.log_proposal)
         limit = weighted_quantile(fluxes, at_place.log_weights, 0.95)
-        parts = {EVIDENCE: (samples.empty_weights, "the ln Bayes factor"), LIMIT: (at_place, "the upper limit")}
+        parts = {
+            EVIDENCE: (samples.empty_weights, "the ln Bayes factor", without),
+            LIMIT: (at_place, "the upper limit", limit),
+        }
         uncertain = {
             about: f"{words} is uncertain (k-hat {its.khat:.2f}, expected at most {KHAT_LIMIT})"
-            for about, (its, words) in parts.items()
-            if not its.khat <= KHAT_LIMIT and evidence - without < _CLEAR
+            for about, (its, words, value) in parts.items()
+            if not its.khat <= KHAT_LIMIT and (evidence - without < _CLEAR or not np.isfinite(value))
         }
     else:
         if sample.source_free is None or sample.upper_limit is None:
