@@ -248,10 +248,9 @@ def _make_numpyro_whole() -> None:
     ArviZ leaves a module in NumPyro's place that loads when it is first looked at. `import numpyro.distributions` does
     that in the middle of its own import, runs twice, and its second copy lacks what `numpyro.factor` asks it for.
     """
-    numpyro = sys.modules.get("numpyro")
-    if numpyro is None or hasattr(numpyro.distributions, "distribution"):
+    package = getattr(sys.modules.get("numpyro"), "distributions", None)
+    if package is None or hasattr(package, "distribution"):  # not loaded, loading in another thread, or whole
         return
-    package = numpyro.distributions
     for name, part in list(sys.modules.items()):
         parent, _, child = name.rpartition(".")
         if parent == package.__name__ and not hasattr(package, child):

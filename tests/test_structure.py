@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,12 @@ def test_parts_are_found_without_an_import_of_their_own():
     """In a process that has imported nothing else: `pgm_mock.plot` must not hang on what was used before."""
     code = "import pgm_mock\nfor name in pgm_mock._PARTS: assert getattr(pgm_mock, name).__name__ == f'pgm_mock.{name}'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_can_be_looked_up_while_another_thread_loads_numpyro(monkeypatch):
+    """A module that is being loaded stands there without its parts."""
+    monkeypatch.setitem(sys.modules, "numpyro", types.ModuleType("numpyro"))
+    assert pgm_mock.Observation.__name__ == "Observation"
 
 
 def test_public_names_are_there_and_documented():
