@@ -1,5 +1,7 @@
 """What the package keeps compiled, and what it lets go of."""
 
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
@@ -138,3 +140,25 @@ def test_what_is_begun_has_the_precision_of_its_thread(precision):
     with program.begun(partial(doubled, np.ones(3))):
         program.call(doubled, np.ones(3))
     assert seen == [precision]
+
+
+def test_the_main_thread_hears_of_an_interrupt_while_it_compiles():
+    """XLA holds the thread that it compiles in for ten seconds; here a long hash does."""
+    code = (
+        "import hashlib, os, signal, threading, time\n"
+        "import numpy as np\n"
+        "from pgm_mock.inference import program\n"
+        "class Lowered:\n"
+        "    def compile(self, **_): hashlib.pbkdf2_hmac('sha256', b'', b'', 10**8)\n"
+        "class Program:\n"
+        "    def lower(self, *_): return Lowered()\n"
+        "threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()\n"
+        "start = time.monotonic()\n"
+        "slow = Program()\n"
+        "slow.__qualname__ = 'slow'\n"
+        "try: program.call(slow, np.ones(3))\n"
+        "except KeyboardInterrupt: print('heard', flush=True)\n"
+        "os._exit(time.monotonic() - start > 10)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (found.stderr, found.stdout, found.returncode) == ("", "heard\n", 0)

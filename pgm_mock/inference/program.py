@@ -26,6 +26,8 @@ from .traced import traced
 _tracing, _looking_up = threading.Lock(), threading.Lock()
 _compiled: dict[Any, Future[Callable[..., Any]]] = {}
 _beside = ThreadPoolExecutor(thread_name_prefix="pgm_mock compiles")
+_for_main = ThreadPoolExecutor(1, thread_name_prefix="pgm_mock compiles")
+"""The main thread's own, which waits for nothing: those of the other may wait for what it compiles."""
 _MOST, _MOST_MAPS = 20, 30_000
 """A program takes up to 2000 memory maps, of which Linux gives a process 65530; beyond them XLA aborts it."""
 _LEVEL = "xla_backend_optimization_level"
@@ -117,7 +119,10 @@ def _compile(program: Any, arguments: tuple[Any, ...], static: dict[str, Any]) -
         lowered = kept.function.lower(*jax.tree.leaves(arguments)) if kept else program.lower(*arguments, **static)
     ours = on_cpu and _LEVEL not in os.environ.get("XLA_FLAGS", "")
     options = ON_ANY_CORES | (_ON_CPU if ours else {}) | (_UNVERIFIED if on_cpu else _ON_GPU)
-    compiled = lowered.compile(compiler_options=options)
+    if threading.current_thread() is threading.main_thread():  # which hears of an interrupt only while it waits
+        compiled = _for_main.submit(lowered.compile, compiler_options=options).result()
+    else:
+        compiled = lowered.compile(compiler_options=options)
     if kept is None:
         return cast(Callable[..., Any], compiled)
     return lambda *arguments: jax.tree.unflatten(kept.result, compiled(*jax.tree.leaves(arguments)))
@@ -181,9 +186,14 @@ def begun(*calls: partial[Any]) -> Iterator[None]:
         arguments = jax.tree.map(_as_array, one.args)
         if _signature(one.func, arguments, one.keywords) not in _compiled:
             futures.append(_beside.submit(compiled, one, arguments))
+    interrupted = False
     try:
         yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
     finally:  # after an error nothing may go on tracing behind the caller's back
         for future in futures:
             future.cancel()
-        wait(futures)  # what went wrong there went wrong in the call, too
+        if not interrupted:
+            wait(futures)  # what went wrong there went wrong in the call, too
