@@ -1,11 +1,12 @@
 """What the package says when its input cannot be used, or can be used only in part."""
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Iterable
 
-_OUR_CODE = os.path.join(os.path.dirname(__file__), ""), "<string"
-"""Files of the package's code; dataclasses write methods into "<string>", which its whole name does not match."""
+_OUR_CODE = os.path.join(os.path.dirname(__file__), ""), dataclasses.__file__
+"""Files of the package's code, and what copies its objects."""
 _MOST = 400
 """Characters of a message: room for two paths and what was expected, not for what a broken file holds."""
 _MOST_SHOWN = 80
@@ -29,9 +30,14 @@ class DataWarning(UserWarning):
         super().__init__(one_line(message))
 
 
-def warn(message: str) -> None:
-    """Warn of input that can be used only in part, at the line of the code that called the package."""
-    warnings.warn(message, DataWarning, skip_file_prefixes=_OUR_CODE)
+def warn(message: str, *, of_object: bool = False) -> None:
+    """Warn of input that can be used only in part, at the line of the code that called the package.
+
+    Args:
+        message: one line.
+        of_object: whether a dataclass's own `__init__` comes between, which is in no file.
+    """
+    warnings.warn(message, DataWarning, stacklevel=3 if of_object else 2, skip_file_prefixes=_OUR_CODE)
 
 
 def did_you_mean(found: str, expected: Iterable[str]) -> str:

@@ -72,7 +72,7 @@ class Observation:
         object.__setattr__(self, "background_map", background_map)
         object.__setattr__(self, "left_out", self.left_out + left_out)
         if left_out:
-            warn(f"counts: {left_out} counts on pixels without exposure: left out")
+            warn(f"counts: {left_out} counts on pixels without exposure: left out", of_object=True)
 
     def __repr__(self) -> str:
         """One line: name, shape, place, counts and exposure."""
