@@ -272,6 +272,8 @@ def test_lists_of_different_lengths_and_bad_options(stamp, priors):
         fit_many([stamp, stamp], [priors])
     with pytest.raises(InputError, match="num_draws: expected at least 500, found 3"):
         fit(stamp, priors, num_draws=3)
+    with pytest.raises(InputError, match="min_ess: expected a number above 0, found -1"):
+        fit(stamp, priors, min_ess=-1)
     with pytest.raises(InputError, match="chunk_size: expected at least 1, found -1"):
         fit_many([stamp], [priors], chunk_size=-1)
 

@@ -65,6 +65,8 @@ def make_plan(method: str, num_draws: int, min_ess: float, seed: int | None, **n
     for name, number in numbers.items():
         if number < 1:
             raise InputError(f"{name}: expected at least 1, found {number}")
+    if not min_ess > 0:
+        raise InputError(f"min_ess: expected a number above 0, found {min_ess}")
     if num_draws < 500:
         raise InputError(f"num_draws: expected at least 500, found {num_draws}")
     rounds = _ROUNDS, -(-num_draws // _ROUNDS)
