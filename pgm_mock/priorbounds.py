@@ -29,6 +29,8 @@ _MOST_SIZES, _LEAST_WIDTH = 100.0, 1e-6
 """Width of a PSF or an extended source [sizes of the image, pixels]."""
 _STEEPEST = 100.0
 """Change of the background's logarithm from one end of the image to the other."""
+_ALL_LIGHT = 1.01
+"""What the pixels' shares of a source's light add up to, at most."""
 _OF_LIGHT = ("flux", "flux / pixel")
 POSITION = ("x_pos", "y_pos")
 """The place of the source that is asked for, which must lie in the image."""
@@ -62,10 +64,12 @@ def check_against(observation: "Observation", priors: "JointPrior", *, doubts: b
             _check_position(observation, name, prior, found, doubts)
         else:
             _check_range(observation, parameter, found[32], found[167], float(np.mean(found[99:101])))
-    _check_light(observation, priors)
+    _check_light(observation, priors, doubts)
+    if not is_own(type(priors.psf).__module__):
+        _check_psf(observation, priors)
 
 
-def _check_light(observation: "Observation", priors: "JointPrior") -> None:
+def _check_light(observation: "Observation", priors: "JointPrior", doubts: bool) -> None:
     """Hold the light of components that are not the package's against what light can be."""
     for component in priors.scene.components:
         if not is_own(type(component).__module__):
@@ -74,6 +78,20 @@ def _check_light(observation: "Observation", priors: "JointPrior") -> None:
             if not 0 <= darkest < np.inf:
                 expected = "expected light that is finite and not negative at the medians of the priors"
                 raise InputError(f"component {component.name}: {expected}, found {darkest:g} counts in a pixel")
+            dark = light.products is None and light.brightness is None and light.counts is None
+            if doubts and dark and not np.any(light.level):
+                warn(f"component {component.name}: it has parameters and no light; does `light` return it?")
+
+
+def _check_psf(observation: "Observation", priors: "JointPrior") -> None:
+    """Hold a PSF that is not the package's against what part of a source's light can be in an image."""
+    width = float(np.asarray(priors.medians().get("psf_width", 1.0)))
+    middle = float(np.median(observation.columns)), float(np.median(observation.rows))
+    shares = np.asarray(priors.psf.pixel_fraction(observation.columns, observation.rows, *middle, width))
+    if not (shares.min() >= 0 and shares.sum() <= _ALL_LIGHT):
+        found = f"{shares.sum():.3g} in all, and {shares.min():.3g} in the darkest of them"
+        name = type(priors.psf).__name__
+        raise InputError(f"PSF {name}: expected shares of the light in pixels, which add up to 1, found {found}")
 
 
 def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> np.ndarray:

@@ -93,11 +93,19 @@ class Priors(JointPrior):
         scene, psf = Scene(), GaussianPSF() if psf is None else psf
         width, spread = float(psf.typical_width), psf.width_spread
         priors: dict[str, Prior] = {}
+        if isinstance(components, Component):
+            raise InputError(f"components: expected a list of components, found {type(components).__name__} alone")
+        components = tuple(components)
         for component in components:
             scene = scene.with_component(component)
         for component in scene.components:
-            own = component.defaults(observation, *place, psf)
-            priors |= {f"{component.prefix}{name}": prior for name, prior in own.items()}
+            priors |= component.default_sites(observation, *place, psf)
+        for component in components:
+            if lacking := [name for name, one in component.sites.items() if name not in priors and not one.optional]:
+                instead = f"priors by name: Priors.default(...).replace({lacking[0]}=...)"
+                raise InputError(
+                    f"component {component.name}: expected defaults for {', '.join(lacking)}, or {instead}"
+                )
         if radius is not None and radius > 0:
             reach = max(float(radius), LEAST_REACH)
             priors |= {name: position_prior(one, reach) for name, one in zip(("x_pos", "y_pos"), place, strict=True)}

@@ -15,6 +15,7 @@ from pgm_mock import (
     generate_mock_image,
     identity,
     plugins,
+    prior_predictive,
     register_psf,
     summarise,
 )
@@ -151,6 +152,21 @@ def test_what_is_no_psf_is_refused():
 
     with pytest.raises(InputError, match=r"expected Lists with numbers with defaults as its fields, .* found radii"):
         register_psf(Lists)
+
+
+def test_a_psf_that_nobody_normalised_is_refused(family, stamp):
+    """Every flux would be wrong by as much."""
+
+    class Unnormalised(family):
+        def pixel_fraction(self, x, y, x_pos, y_pos, psf_width):
+            return jnp.exp(-0.5 * ((x - x_pos) ** 2 + (y - y_pos) ** 2) / psf_width**2)
+
+    psf = register_psf(dataclass(frozen=True)(Unnormalised))
+    try:
+        with pytest.raises(InputError, match=r"PSF Unnormalised: expected shares of the light .*, found 14.1 in all"):
+            prior_predictive(stamp, Priors.default(stamp, psf=psf()), num_samples=2)
+    finally:
+        del registry.FAMILIES["Unnormalised"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pgm_mock import (
     Beta,
     Component,
     Counts,
+    DataWarning,
     GaussianPSF,
     InputError,
     KingPSF,
@@ -199,6 +200,12 @@ def test_the_packages_own_keep_the_protocol(component, stamp):
         (lambda: dataclass(frozen=True)(type("Empty", (Component,), {})), "expected Empty.parameters of the class"),
         (
             lambda: dataclass(frozen=True)(
+                type("Single", (Component,), {"parameters": Parameter("a", "a", "1", True, "a")})
+            ),
+            "expected Single.parameters as a tuple, found one Parameter: add a comma",
+        ),
+        (
+            lambda: dataclass(frozen=True)(
                 type("Dark", (Component,), {"parameters": (Parameter("a", "a", "1", True, "a"),)})
             ),
             "expected Dark with a name of its own and a method `light`",
@@ -260,6 +267,7 @@ def test_a_component_that_nobody_registered_is_when_it_joins(unregistered, stamp
         (np.exp, "expected light written with jax.numpy, found NumPy, or Python's if or float"),
         (lambda flux: 1.0 if flux > 0 else 0.0, "expected light written with jax.numpy, found NumPy, or Python's if"),
         (lambda flux: -flux, r"expected light that is finite and not negative .*, found -\S+ counts in a pixel"),
+        (lambda flux: "bright", "expected light as an array, Products, Level or Counts, found 'bright'"),
         (lambda flux: jnp.log(-flux), "expected light that is finite .*, found nan counts in a pixel"),
     ],
 )
@@ -274,13 +282,57 @@ def test_light_that_is_none_is_named(unregistered, stamp, light, found):
             return {"flux": dist.LogNormal(-12.0, 1.0)}
 
         def light(self, pixels, optics, *, flux):
-            return light(flux) * jnp.ones(jnp.shape(pixels.exposure))
+            found = light(flux)
+            return found if isinstance(found, str) else found * jnp.ones(jnp.shape(pixels.exposure))
 
     try:
         with pytest.raises(InputError, match=f"component wrong: {found}"):
             fit(stamp, Priors.default(stamp, components=[Wrong()]))
     finally:
         registry.KINDS.pop("Wrong", None)
+
+
+@pytest.mark.parametrize(
+    ("gives", "found"),
+    [
+        (lambda: None, "expected defaults that return priors of flux, found None"),
+        (lambda: {"fluxx": 1.0}, "expected defaults that return priors of flux, found 'fluxx'; did you mean flux?"),
+        (dict, r"expected defaults for wrong_flux, or priors by name: .*replace\(wrong_flux="),
+    ],
+)
+def test_defaults_that_are_none_are_named(unregistered, stamp, gives, found):
+    @dataclass(frozen=True)
+    class Wrong(unregistered):
+        name: str = "wrong"
+
+        def defaults(self, observation, x, y, psf):
+            return gives()
+
+    try:
+        with pytest.raises(InputError, match=f"component wrong: {found}"):
+            Priors.default(stamp, components=[Wrong()])
+        with pytest.raises(InputError, match="components: expected a list of components, found Wrong alone"):
+            Priors.default(stamp, components=Wrong())
+    finally:
+        registry.KINDS.pop("Wrong", None)
+
+
+def test_light_that_is_not_returned_is_doubted(unregistered, stamp):
+    @dataclass(frozen=True)
+    class Forgotten(unregistered):
+        name: str = "forgotten"
+
+        def defaults(self, observation, x, y, psf):
+            return {"flux": dist.LogNormal(-12.0, 1.0)}
+
+        def light(self, pixels, optics, *, flux):
+            _ = flux * jnp.ones(jnp.shape(pixels.exposure))
+
+    try:
+        with pytest.warns(DataWarning, match="component forgotten: it has parameters and no light; does `light`"):
+            prior_predictive(stamp, Priors.default(stamp, components=[Forgotten()]), num_samples=2)
+    finally:
+        registry.KINDS.pop("Forgotten", None)
 
 
 def test_names_of_another_component_are_refused(arc):

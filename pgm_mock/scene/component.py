@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..distributions import Prior
+from ..errors import InputError, did_you_mean, shown
 from ..psf import PSF
 from .light import Part
 from .parameter import Parameter
@@ -57,6 +58,21 @@ class Component:
             psf: the family of the PSF.
         """
         return {}
+
+    def default_sites(self, observation: "Observation", x: float, y: float, psf: PSF) -> dict[str, Prior]:
+        """Return its default priors by the names that its parameters have in the model.
+
+        Raises:
+            InputError: `defaults` returns something else, or priors of parameters that it has not.
+        """
+        found, names = self.defaults(observation, x, y, psf), [one.name for one in self.parameters]
+        expected = f"component {self.name}: expected defaults that return priors of {', '.join(names)}"
+        if not isinstance(found, Mapping):
+            raise InputError(f"{expected}, found {shown(found)}")
+        for name in found:
+            if name not in names:
+                raise InputError(f"{expected}, found {shown(name)}{did_you_mean(str(name), names)}")
+        return {f"{self.prefix}{name}": prior for name, prior in found.items()}
 
     def light(self, *args: Any, **parameters: Any) -> Part:
         """Return the component's light: `light(pixels, optics, **parameters)`.

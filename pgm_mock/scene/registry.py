@@ -58,6 +58,8 @@ def register_component[Kind: type[Component]](kind: Kind) -> Kind:
     fields = dataclasses.fields(kind)
     if lacking := [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]:
         raise InputError(f"component: expected {kind.__name__} with a default for each field, found none for {lacking}")
+    if isinstance(kind.parameters, Parameter):
+        raise InputError(f"component: expected {kind.__name__}.parameters as a tuple, found one Parameter: add a comma")
     if not kind.parameters or not all(isinstance(one, Parameter) for one in kind.parameters):
         raise InputError(f"component: expected {kind.__name__}.parameters of the class Parameter, found none")
     if kind.__name__ in _OWN or kind.light is Component.light:

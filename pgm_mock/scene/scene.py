@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 
-from ..errors import InputError
+from ..errors import InputError, shown
+from ..plugins import is_own
 from ..psf import PSF, with_slope
 from .component import Component
 from .light import Counts, Level, Light, Optics, Part, Pixels, Products
@@ -166,7 +168,13 @@ def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: 
         part = component.light(pixels, optics, **component.own(parameters))
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
         wrong = "NumPy, or Python's if or float, at work on a parameter"
-        raise InputError(f"component {component.name}: expected light written with jax.numpy, found {wrong}") from error
+        through = "" if is_own(type(optics.psf).__module__) else f", or in {type(optics.psf).__name__}"
+        raise InputError(
+            f"component {component.name}: expected light written with jax.numpy, found {wrong}{through}"
+        ) from error
+    if not isinstance(part, (Products, Level, Counts, jax.typing.ArrayLike, NoneType)):
+        wanted = "light as an array, Products, Level or Counts"
+        raise InputError(f"component {component.name}: expected {wanted}, found {shown(part)}")
     found = () if part is None or isinstance(part, (Products, Level, Counts)) else jnp.shape(part)
     if found and (len(found) != 2 or any(own not in (1, all_of) for own, all_of in zip(found, expected, strict=True))):
         raise InputError(f"component {component.name}: expected light of shape {expected}, found {found}")
