@@ -5,8 +5,8 @@ import os
 import warnings
 from collections.abc import Iterable
 
-_OUR_CODE = os.path.join(os.path.dirname(__file__), ""), dataclasses.__file__
-"""Files of the package's code, and what copies its objects."""
+_OUR_CODE = os.path.join(os.path.dirname(__file__), ""), dataclasses.__file__.removesuffix(".py")
+"""Where files of the package's code begin, and of what copies its objects; Python does not match a whole name."""
 _MOST = 400
 """Characters of a message: room for two paths and what was expected, not for what a broken file holds."""
 _MOST_SHOWN = 80

@@ -459,4 +459,7 @@ def test_a_warning_points_at_the_line_that_called_the_package(real_files):
         Observation.read(*real_files, min_exposure=0.25)
     with pytest.warns(DataWarning, match="left out") as of_arrays:
         Observation(counts=np.ones((2, 2)), exposure=np.eye(2))
-    assert {one.filename for one in [*of_files, *of_arrays]} == {__file__}
+    whole = Observation(counts=np.ones((2, 2)), exposure=np.ones((2, 2)))
+    with pytest.warns(DataWarning, match="left out") as of_copy:
+        dataclasses.replace(whole, exposure=np.eye(2))
+    assert {one.filename for one in [*of_files, *of_arrays, *of_copy]} == {__file__}
