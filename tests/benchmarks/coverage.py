@@ -149,7 +149,8 @@ def main() -> None:
     real = Observation.read(options.image, options.exposure)
     regions = read_regions(options.regions, real)
     fluxes = np.array([one.row["FLUX"] for one in measured(Field(real, regions), "auto")])
-    lines = ["# Coverage of a catalogue", "", "Written by `coverage.py` beside this file.", ""]
+    said = "A fit of a source that lies at its region's bound is flagged for leaning on it."
+    lines = ["# Coverage of a catalogue", "", f"Written by `coverage.py` beside this file. {said}", ""]
     parts = [coverage(family, real, fluxes, regions, options.fields) for family in ("gaussian", "king")]
     for part in [
         *parts,
