@@ -75,8 +75,8 @@ class Priors(JointPrior):
         background ~ LogNormal(ln(0.1 / t), 1.5), 0.1 count per pixel within a factor of 4.5 (68 %) or 20 (95 %);
         psf_width ~ LogNormal(ln 1.5, 0.5), 0.9 to 2.5 pixels (68 %), or about the PSF's own typical width;
         where there is a background map, background_norm ~ LogNormal(0, 0.5), right within a factor of 1.6 (68 %).
-        Where there are m neighbours, their positions and fluxes have the source's priors, each about its own place:
-        distributions of batch shape (m,).
+        Where there are m neighbours, their positions and fluxes have the source's priors, each about its own place and
+        at most half the way to the source's: distributions of batch shape (m,).
 
         Args:
             observation: the stamp or image.
@@ -111,7 +111,7 @@ class Priors(JointPrior):
             priors |= {name: position_prior(one, reach) for name, one in zip(("x_pos", "y_pos"), place, strict=True)}
         if len(neighbours):
             plate = PointSources()
-            theirs = at_places(observation, neighbours, reach)
+            theirs = at_places(observation, neighbours, reach, place)
             priors |= {f"{plate.prefix}{name}": prior for name, prior in theirs.items()}
         priors["psf_width"] = dist.LogNormal(math.log(width), spread) if spread else width
         return cls(psf, scene, **priors)

@@ -12,7 +12,10 @@ from scipy import signal, stats
 from pgm_mock import (
     GaussianPSF,
     InputError,
+    Observation,
+    PointSource,
     Priors,
+    Sky,
     best_fit,
     demo_observation,
     draw_parameters,
@@ -317,3 +320,34 @@ def test_the_limit_beside_a_neighbour_is_that_of_double_precision():
             found = fit(stamp, Priors.default(stamp, 271, 216, neighbours=[(277, 221)]), method="importance")
         limits.append(found.attrs["flux_ul95"])
     np.testing.assert_allclose(*limits, rtol=0.01)
+
+
+def test_a_neighbour_comes_half_the_way_to_the_source_at_most():
+    """Or it would take the place of a source that is taken away. Beside it, and where it is far, it keeps its reach."""
+    stamp = demo_observation().stamp(271, 216, 20)
+    places = [(275.0, 217.0), (271.5, 216.0), (283.0, 229.0)]
+    priors = Priors.default(stamp, 271, 216, neighbours=places)
+    reach = np.asarray(priors["neighbour_x"].high) - [x for x, _ in places]
+    np.testing.assert_allclose(reach, [2.0, 1.0, 6.0])
+    np.testing.assert_allclose(np.asarray(priors["neighbour_y"].high) - [y for _, y in places], reach)
+    assert priors["x_pos"].high == 277.0
+
+
+@pytest.mark.slow
+def test_a_bright_source_beside_a_faint_one_is_detected_as_such():
+    """Their likelihood ratios were the same, that of two sources to one: either could be the one that was left."""
+    bright, faint, found = (21.0, 21.0), (24.2, 23.4), []
+    light = Scene((PointSource(), Sky())).light
+    pixels = Pixels(np.ones((41, 41)), np.arange(1.0, 42.0)[None, :], np.arange(1.0, 42.0)[:, None])
+    mean = sum(
+        np.asarray(
+            light(pixels, GaussianPSF(), {"x_pos": x, "y_pos": y, "flux": n, "background": b, "psf_width": 1.5}).image()
+        )
+        for (x, y), n, b in ((bright, 200.0, 0.05), (faint, 30.0, 0.0))
+    )
+    stamp = Observation(np.random.default_rng(5).poisson(mean), np.full((41, 41), 1e4), name="pair")
+    for one, other in ((bright, faint), (faint, bright)):
+        fitted = fit(stamp, Priors.default(stamp, *one, neighbours=[other]), num_draws=2500, min_ess=400)
+        found.append((fitted.attrs["det_like"], fitted.attrs["ln_bayes_factor"]))
+    assert found[0][0] > 3.0 * found[1][0] > 25.0
+    assert found[0][1] > found[1][1] + 30.0

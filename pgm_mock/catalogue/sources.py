@@ -263,7 +263,8 @@ def _priors(stamp: Observation, region: Region, nearby: list[Region], settings: 
         priors = priors.replace(background_dx=dist.Normal(0.0, _GRADIENT), background_dy=dist.Normal(0.0, _GRADIENT))
     if nearby and settings.neighbours == "fit":
         places = [(other.x, other.y) for other in nearby]
-        theirs = at_places(stamp, places, np.array([max(_circle(other), _LEAST_RADIUS) for other in nearby]))
+        reach = np.array([max(_circle(other), _LEAST_RADIUS) for other in nearby])
+        theirs = at_places(stamp, places, reach, (region.x, region.y))
         if settings.position == "fixed":
             theirs |= dict(zip("xy", np.transpose(places), strict=True))
         priors = priors.replace(**{f"{PointSources().prefix}{name}": prior for name, prior in theirs.items()})

@@ -20,6 +20,9 @@ from .pointsource import SPREAD, TYPICAL_COUNTS, log_flux_of_counts
 if TYPE_CHECKING:
     from ..observation import Observation
 
+_NEAREST = 1.0
+"""A neighbour may come so far from its place, however near the source is [pixels]."""
+
 
 @dataclass(frozen=True)
 class PointSources(Component):
@@ -51,7 +54,10 @@ class PointSources(Component):
 
 
 def at_places(
-    observation: "Observation", places: Sequence[tuple[float, float]], reach: float | np.ndarray
+    observation: "Observation",
+    places: Sequence[tuple[float, float]],
+    reach: float | np.ndarray,
+    beside: tuple[float, float] | None = None,
 ) -> dict[str, Prior]:
     """Return priors of sources at places: the default ones of a source, each about its own place.
 
@@ -59,6 +65,8 @@ def at_places(
         observation: the stamp or image.
         places: (x, y) of each [FITS image pixels].
         reach: where to cut off their positions' priors [pixels].
+        beside: the place of a source that they are neighbours of: each comes at most half the way to it. Without that a
+            neighbour would take the place of a source that is taken away, and be what it is compared with.
 
     Raises:
         InputError: a place that is no pair of numbers.
@@ -69,6 +77,9 @@ def at_places(
         raise InputError(f"neighbours: expected (x, y) of each, found {places!r}") from error
     if found.ndim != 2 or found.shape[1] != 2 or not np.isfinite(found).all():
         raise InputError(f"neighbours: expected (x, y) of each, found {places!r}")
+    if beside is not None:
+        half_way = 0.5 * np.max(np.abs(found - np.asarray(beside)), axis=1)
+        reach = np.minimum(reach, np.maximum(half_way, _NEAREST))
     ones = np.ones(len(found))
     return {
         "x": position_prior(found[:, 0], reach),
