@@ -186,14 +186,9 @@ def begun(*calls: partial[Any]) -> Iterator[None]:
         arguments = jax.tree.map(_as_array, one.args)
         if _signature(one.func, arguments, one.keywords) not in _compiled:
             futures.append(_beside.submit(compiled, one, arguments))
-    interrupted = False
     try:
         yield
-    except KeyboardInterrupt:
-        interrupted = True
-        raise
     finally:  # after an error nothing may go on tracing behind the caller's back
-        for future in futures:
-            future.cancel()
-        if not interrupted:
-            wait(futures)  # what went wrong there went wrong in the call, too
+        running = [future for future in futures if not future.cancel()]
+        if not isinstance(sys.exception(), KeyboardInterrupt):
+            wait(running)  # what went wrong there went wrong in the call, too
