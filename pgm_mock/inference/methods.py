@@ -153,8 +153,8 @@ def by_importance(
         return [jax.device_get(call(importance.sample, noise, data, priors_list[0], darks[0], modes=modes))]
 
     ahead = []
-    if has_more(priors, data):  # what `sample_all` needs one after the other is compiled side by side
-        for own in (without_source(priors), at_place(priors, 1.0), priors):
+    if has_more(priors, data):  # what `sample_all` needs after its first program is compiled beside that
+        for own in (at_place(priors, 1.0), priors):
             noise, dark = importance.Noise.unset(own.dimension, rounds), importance.Dark.unknown(own)
             ahead.append(partial(importance.sample, noise, data, own, dark, modes=modes))
     with begun(*ahead):

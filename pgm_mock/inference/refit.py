@@ -82,15 +82,13 @@ def refit_with_height(
         shares[place] = 1.0 if prior_share is None else prior_share.get(name, 1.0)
         climbed[place] = free is None or name in free
     number = -len(images) % _BLOCK
-    padded = np.concatenate([images, np.repeat(images[:1], number, axis=0)]).astype(float)
-    all_starts = {
-        name: np.concatenate([starts[name], np.repeat(starts[name][:1], number, axis=0)]) for name in priors.free
-    }
+    padded = np.concatenate([images, np.repeat(images[:1], number, axis=0)], dtype=float)
+    begin = {name: np.concatenate([starts[name], np.repeat(starts[name][:1], number, axis=0)]) for name in priors.free}
     found: list[Point] = []
     heights = []
     for first in range(0, len(padded), _BLOCK):
         block = slice(first, first + _BLOCK)
-        some = {name: values[block] for name, values in all_starts.items()}
+        some = {name: values[block] for name, values in begin.items()}
         modes, height = call(_refit, observation.image, padded[block], some, priors, shares, climbed)
         found.append(modes)
         heights.append(height)
