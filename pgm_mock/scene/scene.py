@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any, Self
 
 import jax
@@ -163,7 +162,6 @@ class Scene:
 
 def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: Mapping[str, Any]) -> Part:
     """Return the light of one component, and name it where it cannot be traced, or has another shape than the image."""
-    expected = jnp.shape(pixels.exposure)
     try:
         part = component.light(pixels, optics, **component.own(parameters))
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
@@ -172,10 +170,12 @@ def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: 
         raise InputError(
             f"component {component.name}: expected light written with jax.numpy, found {wrong}{through}"
         ) from error
-    if not isinstance(part, (Products, Level, Counts, jax.typing.ArrayLike, NoneType)):
+    if part is None or isinstance(part, (Products, Level, Counts)):
+        return part
+    if not isinstance(part, jax.typing.ArrayLike):
         wanted = "light as an array, Products, Level or Counts"
         raise InputError(f"component {component.name}: expected {wanted}, found {shown(part)}")
-    found = () if part is None or isinstance(part, (Products, Level, Counts)) else jnp.shape(part)
+    found, expected = jnp.shape(part), jnp.shape(pixels.exposure)
     if found and (len(found) != 2 or any(own not in (1, all_of) for own, all_of in zip(found, expected, strict=True))):
         raise InputError(f"component {component.name}: expected light of shape {expected}, found {found}")
     return part
