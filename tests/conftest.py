@@ -19,6 +19,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from pgm_mock import Observation, Priors
 from pgm_mock.inference import program
+from pgm_mock.scene import registry
 
 mpl.use("Agg")
 jax.config.update("jax_enable_x64", True)
@@ -137,3 +138,12 @@ def precision(request):
     """Run the test in both precisions; its value is the machine epsilon."""
     with jax.enable_x64(request.param == "float64"):
         yield float(np.finfo(request.param).eps)
+
+
+@pytest.fixture
+def kinds_of_before():
+    """Forget the components that a test registers."""
+    before = dict(registry.KINDS)
+    yield
+    registry.KINDS.clear()
+    registry.KINDS.update(before)

@@ -10,18 +10,12 @@ from scipy import stats
 
 from pgm_mock import GaussianPSF, Scene, model_graph
 from pgm_mock.demo import demo_field
-from pgm_mock.scene import Pixels, registry
+from pgm_mock.scene import Pixels
 
 FOLDER = Path(__file__).parent.parent / "notebooks" / "howto"
 
 
-@pytest.fixture(autouse=True)
-def kinds_of_before():
-    """Forget what a how-to registers."""
-    before = dict(registry.KINDS)
-    yield
-    registry.KINDS.clear()
-    registry.KINDS.update(before)
+pytestmark = pytest.mark.usefixtures("kinds_of_before")
 
 
 def blocks(name: str) -> list[str]:

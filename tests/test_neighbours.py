@@ -13,9 +13,7 @@ from pgm_mock import (
     GaussianPSF,
     InputError,
     Observation,
-    PointSource,
     Priors,
-    Sky,
     best_fit,
     demo_observation,
     draw_parameters,
@@ -337,14 +335,10 @@ def test_a_neighbour_comes_half_the_way_to_the_source_at_most():
 def test_a_bright_source_beside_a_faint_one_is_detected_as_such():
     """Their likelihood ratios were the same, that of two sources to one: either could be the one that was left."""
     bright, faint, found = (21.0, 21.0), (24.2, 23.4), []
-    light = Scene((PointSource(), Sky())).light
-    pixels = Pixels(np.ones((41, 41)), np.arange(1.0, 42.0)[None, :], np.arange(1.0, 42.0)[:, None])
-    mean = sum(
-        np.asarray(
-            light(pixels, GaussianPSF(), {"x_pos": x, "y_pos": y, "flux": n, "background": b, "psf_width": 1.5}).image()
-        )
-        for (x, y), n, b in ((bright, 200.0, 0.05), (faint, 30.0, 0.0))
-    )
+    image = np.ones((41, 41)), np.arange(1.0, 42.0)[None, :], np.arange(1.0, 42.0)[:, None]
+    source = {"x_pos": bright[0], "y_pos": bright[1], "flux": 200.0, "background": 0.05, "psf_width": 1.5}
+    beside = {"neighbour_x": [faint[0]], "neighbour_y": [faint[1]], "neighbour_flux": [30.0]}
+    mean = expected_counts(*image, **source, **{name: np.array(value) for name, value in beside.items()})
     stamp = Observation(np.random.default_rng(5).poisson(mean), np.full((41, 41), 1e4), name="pair")
     for one, other in ((bright, faint), (faint, bright)):
         fitted = fit(stamp, Priors.default(stamp, *one, neighbours=[other]), num_draws=2500, min_ess=400)

@@ -72,12 +72,9 @@ class Arc(Component):
 
 
 @pytest.fixture
-def arc():
+def arc(kinds_of_before):
     """The class, known for one test."""
-    before = dict(registry.KINDS)
-    yield register_component(Arc)
-    registry.KINDS.clear()
-    registry.KINDS.update(before)
+    return register_component(Arc)
 
 
 RAMPS = np.arange(1.0, 22.0)[None, :], np.arange(1.0, 19.0)[:, None]
@@ -231,7 +228,7 @@ def test_what_is_no_component_is_refused(broken: Callable[[], Any], message):
 
 
 @pytest.fixture
-def unregistered():
+def unregistered(kinds_of_before):
     """A component without the decorator, whose light is flat: wrong where it has more than one value."""
 
     @dataclass(frozen=True)
@@ -240,12 +237,14 @@ def unregistered():
         is_flat: bool = False
         parameters = (Parameter("flux", "F_v", "flux", True, "flux"),)
 
+        def defaults(self, observation, x, y, psf):
+            return {"flux": dist.LogNormal(-12.0, 1.0)}
+
         def light(self, pixels, optics, *, flux):
             image = flux * jnp.ones(jnp.shape(pixels.exposure))
             return jnp.ravel(image) if self.is_flat else image
 
-    yield Veil
-    registry.KINDS.pop("Veil", None)
+    return Veil
 
 
 def test_a_component_that_nobody_registered_is_when_it_joins(unregistered, stamp):
@@ -278,18 +277,12 @@ def test_light_that_is_none_is_named(unregistered, stamp, light, found):
     class Wrong(unregistered):
         name: str = "wrong"
 
-        def defaults(self, observation, x, y, psf):
-            return {"flux": dist.LogNormal(-12.0, 1.0)}
-
         def light(self, pixels, optics, *, flux):
-            found = light(flux)
-            return found if isinstance(found, str) else found * jnp.ones(jnp.shape(pixels.exposure))
+            given = light(flux)
+            return given if isinstance(given, str) else given * jnp.ones(jnp.shape(pixels.exposure))
 
-    try:
-        with pytest.raises(InputError, match=f"component wrong: {found}"):
-            fit(stamp, Priors.default(stamp, components=[Wrong()]))
-    finally:
-        registry.KINDS.pop("Wrong", None)
+    with pytest.raises(InputError, match=f"component wrong: {found}"):
+        fit(stamp, Priors.default(stamp, components=[Wrong()]))
 
 
 @pytest.mark.parametrize(
@@ -308,13 +301,10 @@ def test_defaults_that_are_none_are_named(unregistered, stamp, gives, found):
         def defaults(self, observation, x, y, psf):
             return gives()
 
-    try:
-        with pytest.raises(InputError, match=f"component wrong: {found}"):
-            Priors.default(stamp, components=[Wrong()])
-        with pytest.raises(InputError, match="components: expected a list of components, found Wrong alone"):
-            Priors.default(stamp, components=Wrong())
-    finally:
-        registry.KINDS.pop("Wrong", None)
+    with pytest.raises(InputError, match=f"component wrong: {found}"):
+        Priors.default(stamp, components=[Wrong()])
+    with pytest.raises(InputError, match="components: expected a list of components, found Wrong alone"):
+        Priors.default(stamp, components=Wrong())
 
 
 def test_light_that_is_not_returned_is_doubted(unregistered, stamp):
@@ -322,17 +312,11 @@ def test_light_that_is_not_returned_is_doubted(unregistered, stamp):
     class Forgotten(unregistered):
         name: str = "forgotten"
 
-        def defaults(self, observation, x, y, psf):
-            return {"flux": dist.LogNormal(-12.0, 1.0)}
-
         def light(self, pixels, optics, *, flux):
             _ = flux * jnp.ones(jnp.shape(pixels.exposure))
 
-    try:
-        with pytest.warns(DataWarning, match="component forgotten: it has parameters and no light; does `light`"):
-            prior_predictive(stamp, Priors.default(stamp, components=[Forgotten()]), num_samples=2)
-    finally:
-        registry.KINDS.pop("Forgotten", None)
+    with pytest.warns(DataWarning, match="component forgotten: it has parameters and no light; does `light`"):
+        prior_predictive(stamp, Priors.default(stamp, components=[Forgotten()]), num_samples=2)
 
 
 def test_names_of_another_component_are_refused(arc):
