@@ -3,8 +3,9 @@
 import jax
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from .pixels import Pixels
 from .psf import PSF, GaussianPSF
-from .scene import Pixels, Scene
+from .scene import Scene
 
 
 @jax.jit

@@ -11,9 +11,10 @@ from jaxtyping import Array
 from . import poisson
 from .errors import InputError
 from .observation import Observation
+from .pixels import Pixels
 from .psf import PSF, GaussianPSF, choose_psf, parse_psf
 from .random import source_key
-from .scene import BackgroundMap, Beta, Pixels, PointSource, Scene, Sky
+from .scene import BackgroundMap, Beta, PointSource, Scene, Sky
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -75,7 +76,7 @@ def expected_field(
     Raises:
         InputError: a number that is not finite, a negative flux, or a beta of at most 1/2.
     """
-    pixels = Pixels(*observation.image)
+    pixels = observation.pixels
     sky_parameters = {"background": background}
     if observation.background_map is not None:
         sky_parameters["background_norm"] = background_norm

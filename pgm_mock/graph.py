@@ -3,7 +3,6 @@
 import os
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from .errors import InputError
 from .files import replacing
 from .inference.together import ImagesPriors
-from .model import EXPECTED, OBSERVED, stamp_model
+from .model import EXPECTED, OBSERVED, pixels_model
 from .observation import Observation
 from .priors import Priors
 from .skystamps import SkyStamps
@@ -204,9 +203,7 @@ def model_graph(
         raise InputError("priors: expected ImagesPriors beside the stamps of several images")
     observation = observation or Observation(counts=np.zeros((1, 1)), exposure=np.ones((1, 1)))
     priors = priors or Priors.default(observation)
-    exposure, x, y, background_map = observation.image
-    model = partial(stamp_model, background_map=background_map)
-    found = get_model_relations(model, (exposure, x, y, priors, observation.counts))
+    found = get_model_relations(pixels_model, (observation.pixels, priors, observation.counts))
     graph = ModelGraph(
         parents={name: tuple(parents) for name, parents in found["sample_sample"].items()},
         distributions=dict(found["sample_dist"]),

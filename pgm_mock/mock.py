@@ -15,22 +15,20 @@ from jaxtyping import Array, ArrayLike, Num
 from . import poisson
 from .arrays import checked_exposure, checked_map
 from .errors import InputError
-from .model import EXPECTED, OBSERVED, stamp_model
+from .model import EXPECTED, OBSERVED, pixels_model
 from .observation import Observation
+from .pixels import Pixels
 from .priorbounds import check_against
 from .priors import Priors
 from .psf import PSF, GaussianPSF
 from .random import ON_ANY_CORES, checked_seed, source_key
-from .scene import Pixels, Scene, known_parameters
+from .scene import Scene, known_parameters
 
 if TYPE_CHECKING:
     import xarray
 
 BLOCK_PIXELS = 1 << 21
 """Pixels that are simulated at once: enough to keep all cores busy, few enough to stay near the processor."""
-
-type Image = tuple[Array, Array, Array, Array | None]
-"""Exposure, columns, rows and background map."""
 
 _IMAGES_TOGETHER = 50
 """Expected images that are computed at once: one compiled program for any number."""
@@ -98,8 +96,8 @@ def generate_mock_image(
     box = _exposed_box(exposure)
     counts = np.zeros(exposure.shape, np.int32)
     cut_map = None if checked is None else checked[box].astype(np.float32)
-    image = exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map
-    poisson.draw(source_key(seed, "image"), _mean_image, image, parameters, priors.psf, priors.scene, out=counts[box])
+    pixels = Pixels(exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map)
+    poisson.draw(source_key(seed, "image"), _mean_image, pixels, parameters, priors.psf, priors.scene, out=counts[box])
     return counts
 
 
@@ -191,7 +189,7 @@ def expected_images(
     blocks = []
     for first in range(0, number, size):
         block = {name: jnp.asarray(each[first : first + size], float) for name, each in padded.items()}
-        blocks.append(np.asarray(_expected_images(observation.image, block, psf, scene), float))
+        blocks.append(np.asarray(_expected_images(observation.pixels, block, psf, scene), float))
     return np.concatenate(blocks)[:number]
 
 
@@ -205,8 +203,8 @@ def mean_expected(
 
 
 @partial(jax.jit, compiler_options=ON_ANY_CORES)
-def _expected_images(image: Image, draws: dict[str, Array], psf: PSF, scene: Scene) -> Array:
-    return jax.vmap(lambda parameters: scene.light(Pixels(*image), psf, parameters).image())(draws)
+def _expected_images(pixels: Pixels, draws: dict[str, Array], psf: PSF, scene: Scene) -> Array:
+    return jax.vmap(lambda parameters: scene.light(pixels, psf, parameters).image())(draws)
 
 
 def simulate(
@@ -221,14 +219,14 @@ def simulate(
     """
     parameter_key, image_key = jax.random.split(key)
     size = max(1, BLOCK_PIXELS // observation.counts.size)
-    image = jax.tree.map(jnp.asarray, observation.image)
+    pixels = jax.tree.map(jnp.asarray, observation.pixels)
     counts = np.empty((num_samples, *observation.shape), np.int32)
 
     def run(block: int) -> dict[str, np.ndarray]:
         drawn = _draw_many(parameter_key, block * size, priors, size)
         first, last = block * size, min((block + 1) * size, num_samples)
         key, out = jax.random.fold_in(image_key, block), counts[first:last]
-        poisson.draw(key, _mean_counts, image, drawn, priors.psf, priors.scene, out=out)
+        poisson.draw(key, _mean_counts, pixels, drawn, priors.psf, priors.scene, out=out)
         return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.
@@ -242,9 +240,8 @@ def simulate(
 def _draw_parameters(key: Array, priors: Priors) -> dict[str, Array]:
     """Draw the parameters from the model, on an image of one pixel that nobody looks at."""
     one_pixel = jnp.ones((1, 1))
-    seeded = numpyro.handlers.seed(numpyro.handlers.block(stamp_model, hide=[OBSERVED, EXPECTED]), key)
-    arguments = one_pixel, one_pixel, one_pixel, priors, one_pixel
-    trace = numpyro.handlers.trace(seeded).get_trace(*arguments, background_map=one_pixel)
+    seeded = numpyro.handlers.seed(numpyro.handlers.block(pixels_model, hide=[OBSERVED, EXPECTED]), key)
+    trace = numpyro.handlers.trace(seeded).get_trace(Pixels(*[one_pixel] * 4), priors, one_pixel)
     return {name: jnp.asarray(trace[name]["value"], float) for name in priors}
 
 
@@ -255,11 +252,11 @@ def _draw_many(key: Array, first: Array, priors: Priors, size: int) -> dict[str,
     return jax.vmap(lambda one: _draw_parameters(one, priors))(keys)
 
 
-def _mean_counts(image: Image, parameters: dict[str, Array], psf: PSF, scene: Scene) -> Array:
+def _mean_counts(pixels: Pixels, parameters: dict[str, Array], psf: PSF, scene: Scene) -> Array:
     """Expected counts of each draw of the parameters, shape (draw, ny, nx)."""
-    return jax.vmap(lambda one: _mean_image(image, one, psf, scene))(parameters)
+    return jax.vmap(lambda one: _mean_image(pixels, one, psf, scene))(parameters)
 
 
-def _mean_image(image: Image, parameters: dict[str, Array], psf: PSF, scene: Scene) -> Array:
+def _mean_image(pixels: Pixels, parameters: dict[str, Array], psf: PSF, scene: Scene) -> Array:
     """Expected counts to single precision, which is what the counts are drawn with; the factors are made in full."""
-    return scene.light(Pixels(*image), psf, parameters).image(jnp.float32)
+    return scene.light(pixels, psf, parameters).image(jnp.float32)

@@ -11,8 +11,8 @@ from jaxtyping import ArrayLike, Num
 
 from .counts import PhotonList, PixelList, PoissonImage
 from .distributions import Prior
+from .pixels import Pixels
 from .priors import Priors
-from .scene import Pixels
 
 OBSERVED = "counts"
 EXPECTED = "expected_counts"
@@ -53,14 +53,18 @@ def stamp_model(
     return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, light), obs=counts)
 
 
-def images_model(
-    images: Sequence[tuple[Any, Any, Any, Any, Any, Any]], priors: Any, counts: Sequence[Any] | None = None
-) -> None:
+def pixels_model(pixels: Pixels, priors: Priors, counts: Any = None) -> Any:
+    """The same model of pixels that are in one piece; see `stamp_model`."""
+    exposure, x, y, background_map, _ = pixels
+    return stamp_model(exposure, x, y, priors, counts, background_map=background_map)
+
+
+def images_model(images: Sequence[tuple[Pixels, Any, Any]], priors: Any, counts: Sequence[Any] | None = None) -> None:
     """Several images of one source: a shared place, and in each image an offset, a flux, a background and counts.
 
     Args:
-        images: of each its exposure (ny, nx), x, y and background map, as for `stamp_model`; where the place asked for
-            is in it, shape (2,) [pixels]; and the matrix (2, 2) from arcsec east and north to pixels.
+        images: of each its pixels; where the place asked for is in it, shape (2,) [pixels]; and the matrix (2, 2) from
+            arcsec east and north to pixels.
         priors: `ImagesPriors`.
         counts: the observed images, or None. Sites of an image have its name behind theirs.
     """
@@ -71,12 +75,12 @@ def images_model(
             each = [numpyro.sample(f"offset_{axis}", dist.Normal(0.0, priors.offset)) for axis in ("east", "north")]
         offsets = jnp.stack(each, axis=1)
     for number, (name, own) in enumerate(zip(priors.names, priors.each, strict=True)):
-        exposure, x, y, background_map, place, matrix = images[number]
+        pixels, place, matrix = images[number]
         at = jnp.asarray(place) + jnp.asarray(matrix) @ (shared + offsets[number])
         parameters = {one: _site(f"{one}_{name}", own[one]) for one in own if one not in ("x_pos", "y_pos")}
         parameters |= {"x_pos": at[0], "y_pos": at[1]}
-        light = own.scene.light(Pixels(exposure, x, y, background_map), own.psf, parameters)
-        image = PoissonImage(light.image(), jnp.asarray(exposure) > 0, light)
+        light = own.scene.light(pixels, own.psf, parameters)
+        image = PoissonImage(light.image(), jnp.asarray(pixels.exposure) > 0, light)
         numpyro.sample(f"{OBSERVED}_{name}", image, obs=None if counts is None else counts[number])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from .arrays import checked_counts, checked_exposure, checked_map
 from .errors import InputError, warn
 from .observationfiles import header_of_part, read_files, write_images
+from .pixels import Pixels
 from .slivers import Slivers
 from .units import flux_unit
 
@@ -129,6 +130,11 @@ class Observation:
     def image(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
         """Exposure, columns, rows and background map: the first arguments of `expected_counts`."""
         return self.exposure, self.columns, self.rows, self.background_map
+
+    @property
+    def pixels(self) -> Pixels:
+        """The pixels as a scene's light takes them: exposure, columns, rows and background map."""
+        return Pixels(*self.image)
 
     @property
     def x(self) -> np.ndarray:

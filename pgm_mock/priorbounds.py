@@ -10,7 +10,6 @@ from scipy import special
 from .distributions import Conditional, TruncatedNormal
 from .errors import InputError, warn
 from .plugins import is_own
-from .scene import Pixels
 
 if TYPE_CHECKING:
     from .jointprior import JointPrior
@@ -73,7 +72,7 @@ def _check_light(observation: "Observation", priors: "JointPrior", doubts: bool)
     """Hold the light of components that are not the package's against what light can be."""
     for component in priors.scene.components:
         if not is_own(type(component).__module__):
-            light = priors.scene.only(component.name).light(Pixels(*observation.image), priors.psf, priors.medians())
+            light = priors.scene.only(component.name).light(observation.pixels, priors.psf, priors.medians())
             darkest = float(np.min(light.image()))
             if not 0 <= darkest < np.inf:
                 expected = "expected light that is finite and not negative at the medians of the priors"

@@ -17,7 +17,7 @@ PACKAGE = Path(pgm_mock.__file__).parent
 LEVELS = [
     {"errors"},
     {"files", "resources", "random", "compilecache", "sampler", "plugins", "power"},
-    {"threefry", "fitsimage", "units", "slivers", "distributions", "arrays", "tablefiles"},
+    {"pixels", "threefry", "fitsimage", "units", "slivers", "distributions", "arrays", "tablefiles"},
     {"psf", "observationfiles", "region", "sourcetables", "matching"},
     {"poisson", "observation"},
     {"scene", "skystamps", "vignetting"},

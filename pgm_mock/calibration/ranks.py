@@ -11,7 +11,7 @@ from ..inference.program import call
 from ..inference.unconstrained import Data, Point, log_likelihood_of
 from ..priors import Priors
 from ..results import flat
-from ..scene import SOURCE, Pixels
+from ..scene import SOURCE
 
 SOURCE_COUNTS, LOG_LIKELIHOOD = "source_counts", "log_likelihood"
 """Expected counts of the source in the stamp; and ln p(counts | parameters), a quantity that depends on the data and so
@@ -93,7 +93,7 @@ def _quantities(parameters: Point, data: Data, priors: Priors) -> tuple[Float[Ar
     source = priors.scene.only(SOURCE)
 
     def at_one(one: Point) -> tuple[Array, Array]:
-        own = source.light(Pixels(*data.image), priors.psf, one).total()
+        own = source.light(data.pixels, priors.psf, one).total()
         return own, log_likelihood_of(one, data, priors)
 
     return jax.vmap(at_one)(parameters)

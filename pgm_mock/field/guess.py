@@ -96,8 +96,8 @@ def first_guess(
             say(f"an extended source at x={x:.0f} y={y:.0f}")
         fitted = background.fit(observation.counts, sources.image())
     sky, particles = fitted.amplitudes[0], 0.0
-    if observation.background_map is not None:
-        sky, particles = _halves(observation, fitted.amplitudes)
+    if len(background.images[background.owner < 0]) > 1:
+        sky, particles = _halves(background, fitted.amplitudes)
     known = background.half_light(fitted)
     shapes = sum(within(known[:1], shape.row, shape.column, _SAME_CLUSTER) for shape, _ in known)
     if clusters is None:
@@ -105,12 +105,9 @@ def first_guess(
     return Guess(sources, tuple((float(x), float(y)) for x, y in clusters), shapes, float(sky), float(particles))
 
 
-def _halves(observation: Observation, amplitudes: np.ndarray) -> tuple[float, float]:
+def _halves(background: BackgroundModel, amplitudes: np.ndarray) -> tuple[float, float]:
     """Divide sky and particles in two equal parts: a climb from either alone would not leave it."""
-    exposed = observation.exposure > 0
-    of_sky, of_map = (
-        float(np.sum(image[exposed])) for image in (observation.exposure, np.asarray(observation.background_map))
-    )
+    of_sky, of_map = (float(np.sum(image[background.exposure > 0])) for image in background.images[:2])
     total = float(amplitudes[0]) * of_sky + float(amplitudes[1]) * of_map
     return 0.5 * total / of_sky, 0.5 * total / of_map
 

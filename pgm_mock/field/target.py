@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from ..observation import Observation
+from ..pixels import Pixels
 from ..psf import PSF
-from ..scene import Pixels, Scene
+from ..scene import Scene
 
 NOTHING = -60.0
 """ln of counts that are none."""
@@ -169,9 +170,7 @@ def lit_pixels(observation: Observation) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def as_row(observation: Observation, rows: np.ndarray, columns: np.ndarray) -> Pixels:
     """Return some pixels as an image of one row."""
-    background = None if observation.background_map is None else observation.background_map[rows, columns][None]
-    x, y = columns + float(observation.origin[0]), rows + float(observation.origin[1])
-    return Pixels(observation.exposure[rows, columns][None], x[None], y[None], background)
+    return observation.pixels.listed(rows, columns)
 
 
 def make_nodes(observation: Observation, centres: np.ndarray, labels: np.ndarray | None = None) -> Pixels:
@@ -191,7 +190,8 @@ def make_nodes(observation: Observation, centres: np.ndarray, labels: np.ndarray
         distance = np.minimum(distance, np.hypot(columns[None, :] - x, rows[:, None] - y))
     exposure = np.pad(observation.exposure, padded)
     on = np.zeros(exposure.shape, int) if labels is None else np.pad(labels, padded, mode="edge")
-    background = None if observation.background_map is None else np.pad(observation.background_map, padded)
+    seen = observation.pixels.background_map
+    background = None if seen is None else np.pad(seen, padded)
     # Each block of the largest size is divided until its own nearest pixel allows it.
     size_of = np.ones(distance.shape, int)
     for size in _BLOCKS[1:]:

@@ -29,7 +29,7 @@ from ..sampler.adaptation import adapt, defensive_draws
 from ..sampler.laplace import distinct
 from ..sampler.mixture import DEGREES
 from ..sampler.weights import or_nothing
-from ..scene import SOURCE, Pixels
+from ..scene import SOURCE
 from .limits import Aperture, aperture_at, upper_limit
 from .modes import FEW, all_in_one, climb, starting_points
 from .nosource import OF_SOURCE, has_more
@@ -189,7 +189,7 @@ def sample(noise: Noise, data: Data, priors: Priors, dark: Dark, *, modes: int =
     plausible = _with_background(from_prior[: defensive[0]], priors, background)
     plausible = jnp.concatenate([plausible, all_in_one(middle, frame, without["background"], data, priors)])
     best_draw = plausible[jnp.argmax(or_nothing(jax.vmap(log_target)(plausible)))]
-    mean = priors.scene.without(SOURCE).light(Pixels(*data.image), priors.psf, without).image()
+    mean = priors.scene.without(SOURCE).light(data.pixels, priors.psf, without).image()
     starts, found, unclimbed = starting_points(middle, frame, mean, data, priors, modes - 1, dark.has_source)
     ends = climb(log_target, jnp.concatenate([jnp.stack([best_draw, middle]), starts]), found, frame, priors)
     proposal, share, unkept = distinct(ends.modes, ends.factors, ends.masses, modes)

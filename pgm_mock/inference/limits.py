@@ -44,10 +44,10 @@ def aperture_at(
         data, psf: exposure and coordinates, and the family of the PSF.
     """
     shape = with_slope(psf, place.get("psf_slope"))
-    light = shape.pixel_fraction(data.x, data.y, place["x_pos"], place["y_pos"], place["psf_width"])
-    squared = (jnp.asarray(data.x) - place["x_pos"]) ** 2 + (jnp.asarray(data.y) - place["y_pos"]) ** 2
+    light = shape.pixel_fraction(data.pixels.x, data.pixels.y, place["x_pos"], place["y_pos"], place["psf_width"])
+    squared = (jnp.asarray(data.pixels.x) - place["x_pos"]) ** 2 + (jnp.asarray(data.pixels.y) - place["y_pos"]) ** 2
     near = squared <= (_APERTURE * place["psf_width"]) ** 2
-    exposure = jnp.asarray(data.exposure, float)
+    exposure = jnp.asarray(data.pixels.exposure, float)
     other = jnp.maximum(without + brighter * exposure, 0.0)
     return Aperture(jnp.sum(jnp.where(near, exposure * light, 0.0)), jnp.sum(jnp.where(near, other, 0.0)))
 
@@ -69,8 +69,8 @@ def upper_limit(place: Point, data: Data, psf: PSF, fixed: ArrayLike | None = No
         The flux below which 95 % of the likelihood's area over flux ≥ 0 lies [flux unit].
     """
     psf = with_slope(psf, place.get("psf_slope"))
-    exposure = jnp.asarray(data.exposure, float)
-    light = psf.pixel_fraction(data.x, data.y, place["x_pos"], place["y_pos"], place["psf_width"])
+    exposure = jnp.asarray(data.pixels.exposure, float)
+    light = psf.pixel_fraction(data.pixels.x, data.pixels.y, place["x_pos"], place["y_pos"], place["psf_width"])
     column, row = jnp.asarray(data.photons.column), jnp.asarray(data.photons.row)
     number = jnp.asarray(data.photons.number, float)
     at_photons = jnp.where(number > 0, light[row, column], 0.0)

@@ -100,7 +100,7 @@ def all_in_one(base: Float[Array, " d"], frame: Frame, sky: Array, data: Data, p
         frame, data, priors: the model and what it is conditioned on.
         sky: the background without a source.
     """
-    flux = jnp.sum(jnp.asarray(data.photons.number)) / jnp.max(jnp.asarray(data.exposure))
+    flux = jnp.sum(jnp.asarray(data.photons.number)) / jnp.max(jnp.asarray(data.pixels.exposure))
     u = frame.at(base, {"flux": flux, "background": _OF_SKY * sky}, priors, _LONGEST)
     return jnp.stack([_with_width(u, priors, width) for width in _VERY_WIDE])
 
@@ -130,7 +130,7 @@ def _peaks(
     shape = with_slope(priors.psf, middles["psf_slope"][0] if "psf_slope" in middles else None)
     steps = (1, _COARSE)[: len(spread)]
     nothing = jnp.zeros((len(spread), *mean.shape), jnp.float32)
-    x, y = jnp.ravel(jnp.asarray(data.x, float)), jnp.ravel(jnp.asarray(data.y, float))
+    x, y = jnp.ravel(jnp.asarray(data.pixels.x, float)), jnp.ravel(jnp.asarray(data.pixels.y, float))
     log_prior = search.log_prior_of_position(x, y, priors)
     anywhere = search.log_prior_of_position(x, y, priors, flat=search.FARTHEST)
     possible = jnp.any(jnp.isfinite(jnp.maximum(log_prior, anywhere)), axis=1)

@@ -27,7 +27,7 @@ _WIDE_FLUX = 3.0
 
 def has_more(priors: Priors, data: Data) -> bool:
     """Whether there is more in the model than a source on a uniform background, and the source's flux is free."""
-    more = data.background_map is not None or set(priors) - {*OF_SOURCE, "background"}
+    more = data.pixels.background_map is not None or set(priors) - {*OF_SOURCE, "background"}
     return bool(more) and "flux" in priors.free
 
 

@@ -18,9 +18,9 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, Bool, Float, Num
 
 from ..observation import Observation
+from ..pixels import Pixels
 from ..priors import Priors
 from ..sampler.weights import or_nothing
-from ..scene import Pixels
 from .program import call
 from .unconstrained import Frame, Point, constrain, places, unconstrain
 
@@ -89,7 +89,7 @@ def refit_with_height(
     for first in range(0, len(padded), _BLOCK):
         block = slice(first, first + _BLOCK)
         some = {name: values[block] for name, values in begin.items()}
-        modes, height = call(_refit, observation.image, padded[block], some, priors, shares, climbed)
+        modes, height = call(_refit, observation.pixels, padded[block], some, priors, shares, climbed)
         found.append(modes)
         heights.append(height)
     whole = {name: np.concatenate([np.asarray(one[name]) for one in found])[: len(images)] for name in priors}
@@ -100,7 +100,7 @@ def program_for(observation: Observation, priors: Priors) -> partial[Any]:
     """Return the call that `refit` will make for stamps of this shape and priors of this kind, to be compiled ahead."""
     starts = {name: np.empty((_BLOCK, *priors.shape(name))) for name in priors.free}
     shares, climbed = np.empty(priors.dimension), np.empty(priors.dimension, bool)
-    return partial(_refit, observation.image, np.empty((_BLOCK, *observation.shape)), starts, priors, shares, climbed)
+    return partial(_refit, observation.pixels, np.empty((_BLOCK, *observation.shape)), starts, priors, shares, climbed)
 
 
 class _Climb(NamedTuple):
@@ -115,19 +115,19 @@ class _Climb(NamedTuple):
 
 @jax.jit
 def _refit(
-    arrays: tuple[Array, Array, Array, Array | None],
+    pixels: Pixels,
     images: Float[Array, "n ny nx"],
     starts: Point,
     priors: Priors,
     shares: Float[Array, " d"],
     climbed: Bool[Array, " d"],
 ) -> tuple[Point, Float[Array, " n"]]:
-    exposed = jnp.asarray(arrays[0]) > 0
+    exposed = jnp.asarray(pixels.exposure) > 0
     frame = Frame.of(priors)
 
     def mean_of(u: Array) -> Array:
         parameters = constrain(frame.point(u, priors), priors)
-        mean = priors.scene.light(Pixels(*arrays), priors.psf, parameters).image()
+        mean = priors.scene.light(pixels, priors.psf, parameters).image()
         return jnp.where(exposed, mean, 1.0)
 
     def log_prior(u: Array) -> Array:

@@ -76,7 +76,7 @@ def likelihood_ratio_maps(
     Returns:
         Flux [flux unit] and ln likelihood ratio, each ≥ 0, shape (k, ny, nx), in single precision.
     """
-    exposure = jnp.asarray(data.exposure, jnp.float32)
+    exposure = jnp.asarray(data.pixels.exposure, jnp.float32)
     ny, nx = exposure.shape
     across, down = jnp.arange(1.0 - nx, nx), jnp.arange(1.0 - ny, ny)
     light = jax.vmap(lambda width: psf.pixel_fraction(across[None, :], down[:, None], 0.0, 0.0, width))(widths)
@@ -131,7 +131,7 @@ def _log_gain(excess: Float[Array, "photons nx"], photons: PhotonList | PixelLis
 
 def bright_pixels(data: Data, mean: Float[Array, "ny nx"]) -> tuple[Float[Array, "ny nx"], Float[Array, "ny nx"]]:
     """Compute what `likelihood_ratio_map` does for a PSF that is narrower than a pixel: n ln(n / mu) - n + mu."""
-    exposure = jnp.asarray(data.exposure, float)
+    exposure = jnp.asarray(data.pixels.exposure, float)
     number = jnp.asarray(data.photons.number, float)
     counts = jnp.zeros_like(exposure).at[data.photons.row, data.photons.column].add(number)
     more = (exposure > 0) & (counts > mean)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from ..priors import Priors
 from ..sampler.mixture import Mixture
-from ..scene import SOURCE, Pixels
+from ..scene import SOURCE
 from .unconstrained import Data, Frame, constrain, places
 
 _LEAST = 1e-4
@@ -39,12 +39,12 @@ def counts_seen(modes: Mixture, frame: Frame, data: Data, priors: Priors) -> tup
     Returns:
         The modes in the coordinates with the counts that are seen; and what those have more than the model's.
     """
-    where, own, pixels = places(priors), priors.scene.only(SOURCE), Pixels(*data.image)
+    where, own, pixels = places(priors), priors.scene.only(SOURCE), data.pixels
     sides = [where[name] for name in ("x_pos", "y_pos") if name in where]
     if "flux" not in where or not sides:
         return modes, jnp.zeros_like
     flux: Any = where["flux"]
-    most = jnp.max(jnp.asarray(data.exposure, float))
+    most = jnp.max(jnp.asarray(data.pixels.exposure, float))
 
     def log_seen(u: Float[Array, " d"]) -> Array:
         parameters = constrain(frame.point(u, priors), priors) | {"flux": jnp.ones(())}

@@ -37,7 +37,7 @@ def source_free(data: Data, priors: Priors) -> SourceFree:
     The mode comes from Newton's method in the unconstrained background, the integral from the trapezium rule over 12
     standard deviations to either side, which is exact to machine precision for a smooth integrand.
     """
-    exposure = jnp.asarray(data.exposure, float)
+    exposure = jnp.asarray(data.pixels.exposure, float)
     number = jnp.asarray(data.photons.number, float)
     photons, total = jnp.sum(number), jnp.sum(exposure)
     at_photons = jnp.where(number > 0, exposure[data.photons.row, data.photons.column], 1.0)

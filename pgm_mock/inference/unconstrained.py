@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,8 +19,9 @@ from numpyro.distributions import (
 
 from ..counts import PhotonList, PixelList, list_counts
 from ..distributions import TruncatedNormal
-from ..model import OBSERVED, stamp_model
+from ..model import OBSERVED, pixels_model
 from ..observation import Observation
+from ..pixels import Pixels
 from ..priors import Priors
 
 Point = dict[str, Array]
@@ -39,18 +39,12 @@ class Data(NamedTuple):
     """What the model is conditioned on, as arrays: one compiled program serves every stamp of a shape.
 
     Attributes:
-        exposure: shape (ny, nx) [s, or the unit of the map].
-        x: shape (1, nx) [FITS image pixels].
-        y: shape (ny, 1) [FITS image pixels].
+        pixels: exposure (ny, nx), columns (1, nx), rows (ny, 1), and the background map.
         photons: the counts, photon by photon, or pixel by pixel where there are many.
-        background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
     """
 
-    exposure: Num[ArrayLike, "ny nx"]
-    x: Num[ArrayLike, "1 nx"]
-    y: Num[ArrayLike, "ny 1"]
+    pixels: Pixels
     photons: PhotonList | PixelList
-    background_map: Num[ArrayLike, "ny nx"] | None = None
 
     @classmethod
     def of(
@@ -58,19 +52,13 @@ class Data(NamedTuple):
     ) -> "Data":
         """Take the arrays of an observation; `length`, `longest` and `shortest` are those of `list_counts`."""
         photons = list_counts(observation.counts, length, longest=longest, shortest=shortest)
-        return cls(observation.exposure, observation.columns, observation.rows, photons, observation.background_map)
-
-    @property
-    def image(self) -> tuple[Any, Any, Any, Any]:
-        """Exposure, columns, rows and background map: the first arguments of `expected_counts`."""
-        return self.exposure, self.x, self.y, self.background_map
+        return cls(observation.pixels, photons)
 
 
 def log_likelihood_of(parameters: Point, data: Data, priors: Priors) -> Float[Array, ""]:
     """Evaluate the model's likelihood; fixed parameters keep their values where they are not among those given."""
-    model = partial(stamp_model, background_map=data.background_map)
-    substituted = handlers.substitute(model, data=parameters)
-    observed = handlers.trace(substituted).get_trace(data.exposure, data.x, data.y, priors, data.photons)[OBSERVED]
+    substituted = handlers.substitute(pixels_model, data=parameters)
+    observed = handlers.trace(substituted).get_trace(data.pixels, priors, data.photons)[OBSERVED]
     return observed["fn"].log_prob(observed["value"])
 
 
@@ -178,7 +166,7 @@ def brightest(data: Data) -> dict[str, Array]:
     The posterior of a faint source with a bright neighbour can lie at the neighbour, however far the prior puts it;
     a sampler that starts from the prior alone never gets there, and nothing tells.
     """
-    exposure = jnp.asarray(data.exposure, float)
+    exposure = jnp.asarray(data.pixels.exposure, float)
     real = jnp.asarray(data.photons.number, float)
     counts = jnp.zeros_like(exposure).at[data.photons.row, data.photons.column].add(real)
     ones = jnp.ones((5, 5), counts.dtype)
@@ -188,7 +176,7 @@ def brightest(data: Data) -> dict[str, Array]:
     row, column = jnp.unravel_index(jnp.argmax(rate), rate.shape)
     level = (jnp.sum(real) + 0.5) / jnp.sum(exposure)
     flux = jnp.maximum(25.0 * (rate[row, column] - level), level)
-    return {"x_pos": jnp.asarray(data.x)[0, column], "y_pos": jnp.asarray(data.y)[row, 0], "flux": flux}
+    return {"x_pos": jnp.asarray(data.pixels.x)[0, column], "y_pos": jnp.asarray(data.pixels.y)[row, 0], "flux": flux}
 
 
 class Frame(NamedTuple):

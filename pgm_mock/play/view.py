@@ -76,11 +76,9 @@ def view(
         InputError: a parameter that is missing or unknown, or a value that it cannot have.
     """
     values = Priors(psf, Scene() if scene is None else scene, **parameters)
-    exposure = stamp.exposure * exposure_factor
-    scaled_map = None if stamp.background_map is None else stamp.background_map * exposure_factor
-    image = exposure, stamp.columns, stamp.rows
-    expected = np.asarray(expected_counts(*image, scaled_map, psf=psf, scene=values.scene, **values))
-    mock = generate_mock_image(*image, values, priors=values, background_map=scaled_map, seed=seed)
+    pixels = stamp.pixels.longer(exposure_factor)
+    expected = np.asarray(expected_counts(*pixels[:4], psf=psf, scene=values.scene, **values))
+    mock = generate_mock_image(*pixels[:3], values, priors=values, background_map=pixels.background_map, seed=seed)
     log_likelihood = float(_log_likelihood(values, Data.of(stamp)))
     return View(stamp.counts, expected, mock, mock - stamp.counts, log_likelihood)
 

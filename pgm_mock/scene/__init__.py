@@ -1,10 +1,11 @@
 """What the light of an image comes from: components with parameters and light, a scene of them, and their image."""
 
+from ..pixels import Pixels
 from .backgroundmap import BackgroundMap
 from .beta import Beta
 from .component import Component
 from .elliptical import EllipticalBeta
-from .light import Counts, Level, Light, Optics, Pixels, Products
+from .light import Counts, Level, Light, Optics, Products
 from .neighbours import PointSources
 from .numbercounts import NumberCounts
 from .parameter import Parameter

@@ -8,9 +8,10 @@ import numpyro.distributions as dist
 
 from ..distributions import Prior
 from ..errors import InputError
+from ..pixels import Pixels
 from ..psf import PSF
 from .component import Component
-from .light import Counts, Optics, Part, Pixels
+from .light import Counts, Optics, Part
 from .parameter import Parameter
 
 if TYPE_CHECKING:

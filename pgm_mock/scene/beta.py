@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from ..distributions import Prior, position_prior
+from ..pixels import Pixels
 from ..psf import PSF, SumOfGaussians
 from .component import Component
-from .light import Optics, Part, Pixels, Products
+from .light import Optics, Part, Products
 from .parameter import Parameter
 from .pointsource import log_flux_of_counts
 

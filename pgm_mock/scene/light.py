@@ -17,33 +17,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from ..pixels import Pixels
 from ..psf import PSF
 
 _UNROLLED = 8
 """So many products are multiplied out one by one inside whatever uses the image; more are one matrix product."""
-
-
-class Pixels(NamedTuple):
-    """The pixels that light falls on.
-
-    Attributes:
-        exposure: exposure map t, shape (ny, nx) [s, or the unit of the map].
-        x, y: pixel centres [FITS image pixels: the first pixel is 1]; a row (1, nx) and a column (ny, 1), or full ramps
-            of shape (ny, nx).
-        background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
-        side: of the square that each stands for [pixels]; more than 1 where one stands for a block of them.
-    """
-
-    exposure: Num[ArrayLike, "ny nx"]
-    x: Num[ArrayLike, "#ny nx"]
-    y: Num[ArrayLike, "ny #nx"]
-    background_map: Num[ArrayLike, "ny nx"] | None = None
-    side: Num[ArrayLike, "*#pixels"] = 1.0
-
-    @property
-    def separable(self) -> bool:
-        """Whether x is one row and y one column, so that a product of profiles is an outer one."""
-        return jnp.shape(self.x)[0] == 1 and jnp.shape(self.y)[1] == 1
 
 
 class Optics(NamedTuple):

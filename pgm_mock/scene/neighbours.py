@@ -11,9 +11,10 @@ import numpyro.distributions as dist
 
 from ..distributions import Prior, position_prior
 from ..errors import InputError
+from ..pixels import Pixels
 from ..psf import EachPSF
 from .component import Component
-from .light import Optics, Part, Pixels, Products
+from .light import Optics, Part, Products
 from .parameter import Parameter
 from .pointsource import SPREAD, TYPICAL_COUNTS, log_flux_of_counts
 

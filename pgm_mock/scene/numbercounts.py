@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpyro.distributions as dist
 
 from ..distributions import Prior
+from ..pixels import Pixels
 from ..psf import PSF
 from .component import Component
-from .light import Optics, Part, Pixels
+from .light import Optics, Part
 from .parameter import Parameter
 
 if TYPE_CHECKING:

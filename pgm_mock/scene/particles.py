@@ -8,9 +8,10 @@ import numpy as np
 import numpyro.distributions as dist
 
 from ..distributions import Prior
+from ..pixels import Pixels
 from ..psf import PSF
 from .component import Component
-from .light import Counts, Optics, Part, Pixels
+from .light import Counts, Optics, Part
 from .parameter import Parameter
 
 if TYPE_CHECKING:

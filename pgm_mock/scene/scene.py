@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import InputError, shown
+from ..pixels import Pixels
 from ..plugins import is_own
 from ..psf import PSF, with_slope
 from .component import Component
-from .light import Counts, Level, Light, Optics, Part, Pixels, Products
+from .light import Counts, Level, Light, Optics, Part, Products
 from .parameter import Parameter
 from .registry import (
     KINDS,

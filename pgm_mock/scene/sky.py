@@ -8,9 +8,10 @@ import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike, Num
 
 from ..distributions import Prior
+from ..pixels import Pixels
 from ..psf import PSF
 from .component import Component
-from .light import Level, Optics, Part, Pixels
+from .light import Level, Optics, Part
 from .parameter import Parameter
 from .pointsource import log_flux_of_counts
 

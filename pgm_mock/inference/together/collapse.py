@@ -20,6 +20,7 @@ from jaxtyping import Float
 from numpyro.distributions import Distribution
 
 from ...priors import Priors
+from ...scene import SOURCE
 from ...skystamps import SkyStamps
 from ..program import call
 from ..unconstrained import Data
@@ -92,19 +93,13 @@ def images_of(stamps: SkyStamps, priors: ImagesPriors) -> list[Collapsible]:
     for image, own, place, matrix in zip(stamps.images, priors.each, stamps.places, stamps.matrices, strict=True):
         data, name = Data.of(image.observation, shortest=_SHORTEST), level_name(own)
         fixed: dict[str, Any] = {key: value for key, value in own.items() if not isinstance(value, Distribution)}
-        of_map = np.zeros(image.observation.shape) if data.background_map is None else np.asarray(data.background_map)
-        exposure = np.asarray(data.exposure, float)
-        if name is None:
-            norm = 1.0 if data.background_map is not None else 0.0
-            background = exposure * float(fixed["background"]) + of_map * float(fixed.get("background_norm", norm))
-        else:
-            background = exposure if name == "background" else of_map
+        others = fixed if name is None else fixed | {name: 1.0}
+        light = own.scene.without(SOURCE).light(data.pixels, own.psf, others)
+        background = np.asarray(light.image(), float)
         quantiles = [own.quantiles(one, (0.16, 0.5, 0.84)) for one in ("flux", name) if one]
         logs = np.log(np.maximum([*quantiles, np.ones(3)][:2], 1e-300))
         one = OneImage(
-            data.exposure,
-            data.x,
-            data.y,
+            data.pixels,
             data.photons,
             background[np.asarray(data.photons.row), np.asarray(data.photons.column)],
             np.float64(background.sum()),

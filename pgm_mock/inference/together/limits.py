@@ -34,7 +34,7 @@ class FluxLikelihood(NamedTuple):
     @classmethod
     def of(cls, image: Collapsible, place: Float[np.ndarray, " 2"]) -> "FluxLikelihood":
         """Compute it where it counts, for a source so far from the place asked for [arcsec]."""
-        exposure = float(np.max(image.image.exposure))
+        exposure = float(np.max(image.image.pixels.exposure))
         counts = float(np.sum(image.image.photons.number))
         fluxes = np.concatenate([[0.0], np.geomspace(1e-2, 20.0 * (counts + 30.0), _NODES - 1)]) / exposure
         empty = -np.inf

@@ -10,7 +10,6 @@ from ...random import source_key
 from ...skystamps import SkyStamps
 from ..methods import Plan
 from ..nuts import ONE_CHAIN, disagreement, largest_r_hat
-from ..unconstrained import Data
 from .posterior import EAST, NORTH, OFFSET_EAST, OFFSET_NORTH
 from .priors import ImagesPriors
 
@@ -24,11 +23,9 @@ class Told(NamedTuple):
 
 def arguments(stamps: SkyStamps) -> tuple[list[tuple[Any, ...]], list[np.ndarray]]:
     """Return what `images_model` takes of the stamps: the images, and their counts."""
-    data = [Data.of(image.observation) for image in stamps.images]
-    images = [
-        (*one.image, place, matrix) for one, place, matrix in zip(data, stamps.places, stamps.matrices, strict=True)
-    ]
-    return images, [image.observation.counts for image in stamps.images]
+    seen = [image.observation for image in stamps.images]
+    images = list(zip((one.pixels for one in seen), stamps.places, stamps.matrices, strict=True))
+    return images, [one.counts for one in seen]
 
 
 def sample(

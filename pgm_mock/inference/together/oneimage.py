@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Num
+from jaxtyping import Array, ArrayLike, Float
 from numpyro.distributions import Distribution, LogNormal, Normal
 
 from ...counts import PhotonList, PixelList, at_pixels, sum_of_logs
+from ...pixels import Pixels
 from ...priors import Priors
-from ...scene import SOURCE, Pixels
+from ...scene import SOURCE
 from .piecewise import Piecewise, about
 
 TOGETHER = 128
@@ -34,17 +35,14 @@ class OneImage(NamedTuple):
     """A stamp of one image, as arrays.
 
     Attributes:
-        exposure: shape (ny, nx).
-        x, y: its columns (1, nx) and rows (ny, 1) [FITS image pixels].
+        pixels: exposure (ny, nx), columns (1, nx) and rows (ny, 1).
         photons: what was counted.
         background: G at each photon, for a background of 1, or of what is fixed [count / pixel].
         background_total: T.
         middles, spreads: of ln flux and ln background under their priors: medians and half of the 16 to 84 % ranges.
     """
 
-    exposure: Num[ArrayLike, "ny nx"]
-    x: Num[ArrayLike, "1 nx"]
-    y: Num[ArrayLike, "ny 1"]
+    pixels: Pixels
     photons: PhotonList | PixelList
     background: Float[ArrayLike, " photons"]
     background_total: Float[ArrayLike, ""]
@@ -126,7 +124,7 @@ def _source(image: OneImage, priors: Priors, place: Float[Array, " 2"]) -> tuple
     """Return t P at each photon, and A."""
     at = {name: value for name, value in priors.items() if not isinstance(value, Distribution)}
     parameters: Any = at | {"x_pos": place[0], "y_pos": place[1], "flux": jnp.ones(())}
-    light = priors.scene.only(SOURCE).light(Pixels(image.exposure, image.x, image.y), priors.psf, parameters)
+    light = priors.scene.only(SOURCE).light(image.pixels, priors.psf, parameters)
     return at_pixels(light, jnp.asarray(image.photons.row), jnp.asarray(image.photons.column))
 
 
