@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from .observation import Observation
+from .pixels import Pixels
 from .plugins import is_own
 from .priors import Priors
 from .psf import PSF, describe_psf, light_in_pixels
 from .results import provenance
-from .scene import Pixels, Scene
+from .scene import Scene
 
 
 def crc32(*parts: ArrayLike | str | None, begin: int = 0) -> int:
@@ -27,6 +28,12 @@ def crc32(*parts: ArrayLike | str | None, begin: int = 0) -> int:
 def written(checksum: int) -> str:
     """Return a checksum in words, "crc32 0123abcd"."""
     return f"crc32 {checksum:08x}"
+
+
+def crc32_of_image(observation: Observation, begin: int = 0, counts: bool = True) -> int:
+    """Return the CRC-32 of an observation's arrays, with its counts or without."""
+    seen = observation.counts if counts else None
+    return crc32(observation.exposure, seen, observation.background_map, begin=begin)
 
 
 def crc32_of_psf(psf: PSF, begin: int = 0) -> int:
@@ -78,7 +85,7 @@ def identity_of_model(observation: Observation, priors: Priors) -> dict[str, Any
     }
     if not all(map(_is_own, priors.scene.components)):
         described["scene_checksum"] = written(crc32_of_scene(priors))
-    exposure = written(crc32(observation.exposure, observation.background_map))
+    exposure = written(crc32_of_image(observation, counts=False))
     return described | {"name": observation.name, "exposure_checksum": exposure}
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from ..identity import crc32, crc32_of_psf, crc32_of_scene, written
+from ..identity import crc32, crc32_of_image, crc32_of_psf, crc32_of_scene, written
 from ..observation import Observation
 from ..psf import describe_psf
 from .fields import Field
@@ -41,9 +41,8 @@ class Fingerprint:
 
     def _add_image(self, field: Field, observation: Observation) -> None:
         sky = None if observation.wcs is None else observation.wcs.to_header_string(relax=True)
-        images = observation.exposure, observation.counts, observation.background_map
         description = [field.name, observation.shape, observation.origin, observation.exposure_unit, sky]
-        self._images = crc32(*images, json.dumps(description), begin=self._images)
+        self._images = crc32(json.dumps(description), begin=crc32_of_image(observation, self._images))
 
     def _add_model(self, source: "Source") -> None:
         priors = None if source.priors is None else source.priors.describe()

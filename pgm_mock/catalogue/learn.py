@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files import output_folder, replacing
-from ..identity import crc32, written
+from ..identity import crc32, crc32_of_image, written
 from ..psf import LearntPSF
 from .fields import Field
 
@@ -38,8 +38,8 @@ def learnt_psf(
     if len(fields) != 1 or fields[0].images is not None:
         raise InputError(f"psf {LEARN!r}: expected one field with one image, found several")
     observation, regions = fields[0].observation, fields[0].regions
-    images = observation.exposure, observation.counts, observation.background_map
-    own = written(crc32(*images, json.dumps([[*map(str, region), seed] for region in regions])))
+    asked = json.dumps([[*map(str, region), seed] for region in regions])
+    own = written(crc32(asked, begin=crc32_of_image(observation)))
     path = output_folder(folder) / _KEPT
     if (kept := _read(path, own)) is not None:
         if say is not None:
