@@ -209,6 +209,11 @@ class Observation:
             slivers=Slivers(),
         )
 
+    def with_more_expected(self, counts: np.ndarray) -> Self:
+        """Return the observation with further counts in its background map, shape (ny, nx) [count / pixel]."""
+        own = self.background_map
+        return replace(self, background_map=counts if own is None else own + counts)
+
     def stamp_header(self) -> "fits.Header":
         """Return the FITS header of this image: where its pixels lie in the full image and on the sky."""
         return header_of_part(self.header, self.wcs, self.origin, self.name)

@@ -60,18 +60,21 @@ def live_time(observation: Observation) -> tuple[np.ndarray, np.ndarray]:
     return live, np.where(exposed, vignetting / float(vignetting[exposed].max()), 0.0)
 
 
-def with_particles(observation: Observation) -> Observation:
-    """Return the observation with a map of particles where it has none, and its vignetting shows them.
+def particles(observation: Observation) -> np.ndarray | None:
+    """Return counts that particles may make, shape (ny, nx): the observation's own map, or what its vignetting shows.
 
-    The map is the exposure without its vignetting, scaled to a median of 0.05 counts per pixel.
+    That is the exposure without its vignetting, scaled to a median of 0.05 counts per pixel; None where it shows none.
     """
     exposed = observation.exposure > 0
     if observation.background_map is not None:
-        return observation
+        return observation.background_map
     live, vignetting = live_time(observation)
-    if vignetting[exposed].min() >= _FALLS:
-        return observation
-    return replace(observation, background_map=_PARTICLES * live / np.median(live[exposed]))
+    return None if vignetting[exposed].min() >= _FALLS else _PARTICLES * live / np.median(live[exposed])
+
+
+def with_particles(observation: Observation) -> Observation:
+    """Return the observation with a map of particles where it has none, and its vignetting shows them."""
+    return replace(observation, background_map=particles(observation))
 
 
 def ccds(observation: Observation) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..vignetting import with_particles
+from ..vignetting import particles
 from .amplitudes import fit_amplitudes
 from .extended import Ellipse, half_light_radius
 
@@ -54,9 +54,8 @@ class BackgroundModel:
         """Take the sky, and particles: the observation's background map, or what the vignetting shows."""
         exposure = observation.exposure
         images = [exposure]
-        particles = with_particles(observation).background_map
-        if particles is not None:
-            images.append(particles)
+        if (template := particles(observation)) is not None:
+            images.append(template)
         return cls(exposure, np.stack(images), np.full(len(images), -1))
 
     def with_extended(self, source: Ellipse) -> "BackgroundModel":

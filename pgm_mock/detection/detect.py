@@ -103,10 +103,7 @@ class Detection:
     def with_background_map(self) -> Observation:
         """Return the image with the extended sources in its background map, as `catalog` is to see it."""
         extended = self.found.background.extended_counts(self.found.fitted)
-        if extended is None:
-            return self.observation
-        own = self.observation.background_map
-        return replace(self.observation, background_map=extended if own is None else own + extended)
+        return self.observation if extended is None else self.observation.with_more_expected(extended)
 
     def line(self) -> str:
         """Say what was found in one line."""
