@@ -39,6 +39,12 @@ def read_observation(options: Namespace) -> Observation:
     )
 
 
+def files_of(options: Namespace) -> dict[str, str]:
+    """Return the files named on the command line, by what they are."""
+    files = {"image": options.image, "exposure": options.exposure, "background map": options.background_map}
+    return {what: name for what, name in files.items() if name is not None}
+
+
 def read_images(options: Namespace) -> Images | None:
     """Read several images and their maps, where the command line names several with commas; None where it is one."""
     images, exposures = split_images(options.image), split_images(options.exposure)

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import DataWarning, one_line
 from ..fitsimage import list_hdus
 from ..observation import Observation
-from .common import read_observation, report
+from .common import files_of, read_observation, report
 
 
 def run(options: Namespace) -> int:
@@ -21,8 +21,7 @@ def run(options: Namespace) -> int:
     said = [str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)]
     said = [text for text in said if not (slivers.counts and text.endswith(slivers.line()))]  # has a line of its own
     summary = describe(observation) | {"warnings": said}
-    files = (options.image, options.exposure, options.background_map)
-    summary["files"] = {name: list_hdus(name) for name in files if name is not None}
+    summary["files"] = {name: list_hdus(name) for name in files_of(options).values()}
     lines = [f"{one_line(name)}: {_some(hdus)}" for name, hdus in summary["files"].items()]
     named = one_line(summary["name"], 100) or "no object named"
     lines += [

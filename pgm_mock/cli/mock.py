@@ -12,7 +12,7 @@ from ..files import output_folder, replacing
 from ..mockheader import as_mock
 from ..observation import Observation
 from ..results import parameters_of, values
-from .common import fixed_parameters, progress, read_observation, read_priors, read_psf, report, start_jax
+from .common import files_of, fixed_parameters, progress, read_observation, read_priors, read_psf, report, start_jax
 from .place import position
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def _written_and_summary(options: Namespace, what: str, cube: np.ndarray) -> tup
 
 def _made_from(options: Namespace) -> list[str]:
     """Say what the mocks are made from, for the header."""
-    files = {"image": options.image, "exposure": options.exposure, "background map": options.background_map}
-    inputs = [f"{what} {name}" for what, name in files.items() if name is not None]
+    inputs = [f"{what} {name}" for what, name in files_of(options).items()]
     return [*inputs, f"min_exposure = {options.min_exposure:g}", f"seed = {options.seed}"]
 
 
