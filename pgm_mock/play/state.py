@@ -18,26 +18,26 @@ class State:
     Attributes:
         stamp, priors: what is played with.
         settings: value of each slider, by its name.
-        neighbours: the neighbours' parameters, which have no sliders: the medians of their priors, until the best fit
-            is asked for; empty where the model has none.
+        arrays: the parameters of several sources, such as neighbours, which have no sliders: the medians of their
+            priors, until the best fit is asked for; empty where the model has none.
         seed: of the mock's noise.
     """
 
     stamp: Observation
     priors: Priors
     settings: dict[str, float] = field(default_factory=dict)
-    neighbours: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Start in the middle of the priors."""
-        own, self.neighbours = self._apart(self.priors.medians() | self.neighbours)
+        own, self.arrays = self._apart(self.priors.medians() | self.arrays)
         self.settings = own | {"exposure": 1.0} | self.settings
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The model's parameters, all that the priors have, without the exposure; arrays for the neighbours."""
-        return {name: (self.neighbours if name in self.neighbours else self.settings)[name] for name in self.priors}
+        """The model's parameters, all that the priors have, without the exposure; arrays for several sources."""
+        return {name: (self.arrays if name in self.arrays else self.settings)[name] for name in self.priors}
 
     def sliders(self) -> list[Slider]:
         """The sliders, in the order of the model's parameters, the exposure last."""
@@ -55,7 +55,7 @@ class State:
 
     def go_to_best_fit(self) -> None:
         """Move all parameters to the posterior's highest mode."""
-        own, self.neighbours = self._apart(best_fit(self.stamp, self.priors))
+        own, self.arrays = self._apart(best_fit(self.stamp, self.priors))
         self.settings |= own
 
     def as_python(self) -> str:
@@ -63,7 +63,7 @@ class State:
         return "pars = {" + ", ".join(f'"{name}": {_write(value)}' for name, value in self.parameters.items()) + "}"
 
     def _apart(self, parameters: dict[str, Any]) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Split parameters into those that are one number, and the neighbours'."""
+        """Split parameters into those that are one number, and arrays."""
         single = self.priors.single
         own = {name: float(parameters[name]) for name in single}
         return own, {name: np.asarray(value) for name, value in parameters.items() if name not in single}
