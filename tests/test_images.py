@@ -12,7 +12,7 @@ from numpyro.infer.util import log_density
 from scipy import optimize, special, stats
 
 import pgm_mock
-from pgm_mock import GaussianPSF, Images, ImagesPriors, InputError, KingPSF, Observation, hardness_ratio
+from pgm_mock import GaussianPSF, Images, ImagesPriors, InputError, KingPSF, Observation, Priors, hardness_ratio
 from pgm_mock.images import split_images
 from pgm_mock.inference.together.collapse import collapse, images_of
 from pgm_mock.inference.together.lattice import Box, Lattice, Tents
@@ -239,6 +239,18 @@ def test_priors_that_cannot_be_collapsed_go_to_nuts(three):
     assert found.attrs["method"] == "nuts"
     assert found["posterior"]["psf_width"].dims == ("chain", "draw", "image")
     assert found["posterior"]["psf_width"].values[..., 1].std() < 1e-12
+
+
+def test_a_map_that_has_no_prior_is_not_left_out():
+    """The model has it once; beside a free background it is a second one, which only the other method can take."""
+    seen = dataclasses.replace(image(5, 20.0), background_map=np.full((41, 41), 0.3))
+    stamps = stamps_of(seen)
+    default = priors_of(stamps)
+    free = Priors.default(dataclasses.replace(seen, background_map=None))["background"]
+    wanted = {"x_pos": 1.0, "y_pos": 1.0, "psf_width": WIDTH, "background": free, "flux": default.each[0]["flux"]}
+    priors = dataclasses.replace(default, each=(Priors(GaussianPSF(), **wanted),))
+    with pytest.raises(InputError, match="a: expected a background or a background map, found both"):
+        pgm_mock.fit(stamps, priors, method="importance")
 
 
 class TestLimits:

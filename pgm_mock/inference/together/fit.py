@@ -31,7 +31,7 @@ def fit_images(stamps: SkyStamps, priors: ImagesPriors, plan: Plan) -> ImagesPos
     """
     if list(priors.names) != stamps.names:
         raise InputError(f"priors: expected those of {', '.join(stamps.names)}, found {', '.join(priors.names)}")
-    reason = priors.only_for_nuts()
+    reason = priors.only_for_nuts(stamps)
     if reason and plan.method == "importance":
         raise InputError(f"method 'importance': {reason}; method 'nuts' takes them")
     if reason or plan.method == "nuts":

@@ -83,7 +83,7 @@ class ImagesPriors:
             own = choose_psf(psf, seen.header, seen.wcs, x, y) if isinstance(psf, str) else given[number]
             priors = Priors.default(seen, x, y, own)
             fixed: dict[str, Prior] = {"x_pos": float(x), "y_pos": float(y), "psf_width": float(own.typical_width)}
-            if seen.background_map is not None:
+            if "background_norm" in priors:
                 fixed["background"] = 0.0
             each.append(Priors(own, Scene(), **{**priors, **fixed}))
         reach = _REACH * stamps.pixel if radius is None else max(radius, _LEAST_REACH * stamps.pixel)
@@ -122,9 +122,9 @@ class ImagesPriors:
         cut = 2.0 * math.log(2.0 * float(ndtr(self.reach / self.spread)) - 1.0)
         return np.where(inside, each.sum(axis=-1) - cut, -np.inf)
 
-    def only_for_nuts(self) -> str:
+    def only_for_nuts(self, stamps: SkyStamps) -> str:
         """Say why the images cannot be collapsed; "" where they can."""
-        for name, own in zip(self.names, self.each, strict=True):
+        for name, own, image in zip(self.names, self.each, stamps.images, strict=True):
             if reason := own.only_for_nuts():
                 return f"{name}: {reason}"
             free = [one for one in own.free if one not in ("x_pos", "y_pos")]
@@ -136,7 +136,8 @@ class ImagesPriors:
                 return f"{name}: expected a source and its background alone, found {', '.join(light)}"
             if own.get("background_dx") or own.get("background_dy"):
                 return f"{name}: expected a background without a gradient, found one"
-            both = levels == ["background"] and "background_norm" in own and own["background_norm"] != 0.0
+            has_map = image.observation.background_map is not None
+            both = levels == ["background"] and has_map and own.get("background_norm", 1.0) != 0.0
             if both or (levels == ["background_norm"] and own["background"] != 0.0):
                 return f"{name}: expected a background or a background map, found both"
         return ""
