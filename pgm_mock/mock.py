@@ -103,10 +103,9 @@ def generate_mock_image(
 
 def _exposed_box(exposure: np.ndarray) -> tuple[slice, slice]:
     """Return the rows and columns between which there is exposure: two thirds of a real field have none."""
-    rows = np.flatnonzero(exposure.any(axis=1))
-    box = slice(rows[0], rows[-1] + 1)
-    columns = np.flatnonzero(exposure[box].any(axis=0))
-    return box, slice(columns[0], columns[-1] + 1)
+    exposed = exposure > 0
+    rows, columns = (np.flatnonzero(exposed.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _cut(ramp: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -118,14 +117,14 @@ def _row(xs: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return the x of each pixel, as one row where all rows are the same: a PSF in factors then costs nothing."""
     x = np.asarray(xs, float)
     _check_ramp("xs", x, shape)
-    return x[:1] if len(x) > 1 and (x == x[:1]).all() else x
+    return x[:1] if len(x) > 1 and (x.strides[0] == 0 or (x == x[:1]).all()) else x
 
 
 def _column(ys: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Return the y of each pixel, as one column where all columns are the same."""
     y = np.asarray(ys, float)
     _check_ramp("ys", y, shape)
-    return y[:, :1] if y.shape[1] > 1 and (y == y[:, :1]).all() else y
+    return y[:, :1] if y.shape[1] > 1 and (y.strides[1] == 0 or (y == y[:, :1]).all()) else y
 
 
 def _check_ramp(name: str, ramp: np.ndarray, shape: tuple[int, ...]) -> None:

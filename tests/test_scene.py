@@ -1,6 +1,7 @@
 """Scenes: light, what a component must provide, what goes over the parameters. Oracles: NumPy, SciPy, invariance."""
 
 import ast
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -141,6 +142,14 @@ def test_scenes_come_apart_and_add_up():
     np.testing.assert_allclose(rest, whole - alone[0], rtol=1e-10, atol=1e-14)
     with pytest.raises(InputError, match="scene: expected a component named source, sky, map, neighbour, found 'moon'"):
         scene.without("moon")
+
+
+def test_a_scene_that_was_looked_at_goes_to_other_processes():
+    scene = Scene().with_component(Beta())
+    names = list(scene.parameters)
+    there = pickle.loads(pickle.dumps(scene))
+    assert there == scene
+    assert list(there.parameters) == names
 
 
 def test_two_of_a_kind_have_names_of_their_own(stamp):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import jax
@@ -71,8 +72,8 @@ class Scene:
         """Whether something is seen through the PSF."""
         return any(component.uses_psf for component in self.components)
 
-    @property
-    def parameters(self) -> dict[str, Parameter]:
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
         """The parameters that the model may have, by name.
 
         First stand those that the tutorial's model has, then those that it may have, then each further component's.
@@ -101,8 +102,8 @@ class Scene:
     def check_names(self, names: Iterable[str]) -> None:
         """Raise InputError where a parameter is none of the scene's, or one is missing."""
         there, parameters = list(names), self.parameters
-        base = [component for component in self.components if component in TUTORIAL]
-        needed = Scene(tuple(base)).needed
+        base = tuple(component for component in self.components if component in TUTORIAL)
+        needed = (self if base == self.components else Scene(base)).needed
         missing = [name for name in needed if name not in there]
         unknown = [name for name in there if name not in parameters]
         if unknown or missing:
