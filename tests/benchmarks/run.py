@@ -297,7 +297,7 @@ def posterior(stamp: Observation, priors: Priors) -> list[Row]:
         draws = jax.device_get(run_chains(jax.random.split(jax.random.key(time.time_ns() % 2**31), 4)))
         found["its kernel compiled once"] = smallest_ess(draws)
 
-    nuts_plan = methods.make_plan("nuts", 9000, 0.0, 0, num_chains=4, num_warmup=500, num_samples=1000)
+    nuts_plan = methods.make_plan("nuts", 9000, 1.0, 0, num_chains=4, num_warmup=500, num_samples=1000)
 
     def our_nuts() -> None:
         found["our NUTS"] = smallest_ess(methods.fit_one(stamp, priors, nuts_plan).draws)
