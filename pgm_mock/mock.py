@@ -84,7 +84,7 @@ def generate_mock_image(
     if unknown := [name for name in pars or {} if name not in there]:
         raise InputError(f"pars: expected {', '.join(known_parameters())}; found {', '.join(map(str, unknown))}")
     seed = checked_seed(seed)
-    if pars is not None and set(scene.needed) <= set(pars):
+    if pars is not None and {*scene.needed, *(priors or ())} <= set(pars):
         priors = Priors(GaussianPSF() if known is None else known.psf, scene, **pars)
         parameters = dict(priors)
     else:

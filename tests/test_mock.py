@@ -108,6 +108,16 @@ def test_missing_parameters_are_drawn(stamp):
     assert abs(stamp.y[row, 0] - 55) <= 1
 
 
+def test_what_only_the_priors_have_is_drawn_too(stamp):
+    """A gradient, a map's normalisation or a slope that is fixed was left out where `pars` had all that is needed."""
+    priors = Priors.default(stamp).replace(background=2e-5, background_dx=0.1, background_dy=0.0)
+    pars = {name: value for name, value in draw_parameters(priors, seed=1).items() if "_d" not in name}
+    image = stamp.exposure, stamp.columns, stamp.rows
+    whole = generate_mock_image(*image, priors=priors, seed=1)
+    np.testing.assert_array_equal(generate_mock_image(*image, pars, priors=priors, seed=1), whole)
+    assert (generate_mock_image(*image, pars, seed=1) != whole).any()
+
+
 def test_bad_input_is_named(stamp, priors):
     image = (stamp.exposure, stamp.x, stamp.y)
     with pytest.raises(InputError, match=r"pars: expected x_pos, y_pos, .* found fluxx"):
