@@ -241,6 +241,34 @@ def test_priors_that_cannot_be_collapsed_go_to_nuts(three):
     assert found["posterior"]["psf_width"].values[..., 1].std() < 1e-12
 
 
+@pytest.mark.slow
+def test_a_maps_normalisation_is_told_beside_a_background():
+    """Oracle: the fit of the one image as a stamp. It was lost, and the fixed background told in its stead."""
+    ramp = 0.3 + 0.2 * np.arange(41)[:, None] / 41 * np.ones(41)
+    seen = dataclasses.replace(image(6, 40.0, 0.4), background_map=ramp)
+    stamps = stamps_of(seen)
+    priors = priors_of(stamps, 0.0).replace(background=2e-5)
+    found = pgm_mock.fit(stamps, priors, num_chains=2, num_warmup=300, num_samples=500)["posterior"]
+    x, y = stamps.places[0]
+    alone = Priors.default(seen, x, y).replace(background=2e-5, psf_width=WIDTH)
+    expected = pgm_mock.fit(seen, alone)["posterior"]["background_norm"]
+    norm = found["background_norm"][..., 0]
+    assert float(norm.mean()) == pytest.approx(float(expected.mean()), abs=0.2 * float(expected.std()))
+    assert float(norm.std()) == pytest.approx(float(expected.std()), rel=0.15)
+    np.testing.assert_allclose(found["background"], 2e-5)
+
+
+@pytest.mark.slow
+def test_a_normalisation_has_no_unit_of_a_background():
+    seen = image(5, 20.0, 0.3)
+    stamps = stamps_of(dataclasses.replace(seen, background_map=np.full((41, 41), 0.3)), image(6, 20.0))
+    found = pgm_mock.fit(stamps, priors_of(stamps))["posterior"]["background"].attrs
+    assert "units" not in found
+    assert "of the background map (of a); of any other image in ct / s / pixel" in found["long_name"]
+    plain = stamps_of(seen)
+    assert pgm_mock.fit(plain, priors_of(plain))["posterior"]["background"].attrs["units"] == "ct / s / pixel"
+
+
 def test_a_map_that_has_no_prior_is_not_left_out():
     """The model has it once; beside a free background it is a second one, which only the other method can take."""
     seen = dataclasses.replace(image(5, 20.0), background_map=np.full((41, 41), 0.3))

@@ -76,6 +76,7 @@ def _by_image(found: dict[str, np.ndarray], priors: ImagesPriors) -> dict[str, n
     for parameter in dict.fromkeys(name for own in priors.each for name in own):
         if parameter not in ("x_pos", "y_pos"):
             draws[parameter] = gathered(parameter)
-    if "background_norm" in draws:  # a map stands for the background
+    norm = draws.get("background_norm")
+    if norm is not None and not np.any((draws["background"] > 0) & (norm > 0)):  # a map stands for the background
         draws["background"] = np.where(draws["background"] > 0, draws["background"], draws.pop("background_norm"))
     return draws

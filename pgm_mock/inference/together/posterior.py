@@ -25,6 +25,7 @@ _MEANINGS = {
     OFFSET_NORTH: "astrometric offset of the image",
     "flux": "the source's counts per unit of exposure, over the whole plane",
     "background": "background per pixel, or normalisation of the background map",
+    "background_norm": "normalisation of the background map",
 }
 
 
@@ -130,12 +131,22 @@ class ImagesPosterior:
             attrs={"/": provenance() | attributes | self.settings | self.numbers},
         )
         unit = self.stamps.images[0].observation.flux_unit
+        units, meanings = _UNITS | {"flux": unit, "background": f"{unit} / pixel"}, dict(_MEANINGS)
+        if names := self._of_maps():
+            units["background"] = ""
+            meanings["background"] += f" (of {', '.join(names)}); of any other image in {unit} / pixel"
         for group in ("posterior", "importance_samples"):
             for name in tree[group].data_vars if group in tree.children else ():
-                units = _UNITS | {"flux": unit, "background": f"{unit} / pixel"}
-                attrs = {"units": units.get(str(name), ""), "long_name": _MEANINGS.get(str(name), "")}
+                attrs = {"units": units.get(str(name), ""), "long_name": meanings.get(str(name), "")}
                 tree[group][str(name)].attrs.update({key: value for key, value in attrs.items() if value})
         return tree
+
+    def _of_maps(self) -> list[str]:
+        """Return the images whose "background" is the normalisation of a map."""
+        if "background_norm" in self.draws:
+            return []
+        pairs = zip(self.priors.names, self.priors.each, strict=True)
+        return [name for name, own in pairs if own["background"] == 0.0 and own.get("background_norm", 0.0) != 0.0]
 
 
 def on_sky(ra: float, dec: float, east: np.ndarray, north: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
