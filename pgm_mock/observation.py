@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -65,15 +65,18 @@ class Observation:
         background_map = (
             None if self.background_map is None else checked_map(self.background_map, exposure, "background_map")
         )
-        for array in (counts, exposure, background_map):
-            if array is not None:
-                array.setflags(write=False)
+        _make_immutable(counts, exposure, background_map)
         object.__setattr__(self, "counts", counts)
         object.__setattr__(self, "exposure", exposure)
         object.__setattr__(self, "background_map", background_map)
         object.__setattr__(self, "left_out", self.left_out + left_out)
         if left_out:
             warn(f"counts: {left_out} counts on pixels without exposure: left out", of_object=True)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come from another process, or from a copy, as immutable as before."""
+        self.__dict__.update(state)
+        _make_immutable(self.counts, self.exposure, self.background_map)
 
     def __repr__(self) -> str:
         """One line: name, shape, place, counts and exposure."""
@@ -211,8 +214,7 @@ class Observation:
 
     def with_more_expected(self, counts: np.ndarray) -> Self:
         """Return the observation with further counts in its background map, shape (ny, nx) [count / pixel]."""
-        own = self.background_map
-        return replace(self, background_map=counts if own is None else own + counts)
+        return replace(self, background_map=counts + (0.0 if self.background_map is None else self.background_map))
 
     def stamp_header(self) -> "fits.Header":
         """Return the FITS header of this image: where its pixels lie in the full image and on the sky."""
@@ -240,3 +242,9 @@ class Observation:
                 raise InputError(said)
             files.append((background_map, self.background_map, "ct"))
         write_images(files, self.stamp_header())
+
+
+def _make_immutable(*arrays: np.ndarray | None) -> None:
+    for array in arrays:
+        if array is not None:
+            array.setflags(write=False)

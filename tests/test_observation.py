@@ -1,8 +1,10 @@
 """Reading, refusing, cutting and writing observations. Oracles: NumPy indexing, astropy, and round trips."""
 
 import bz2
+import copy
 import dataclasses
 import gzip
+import pickle
 import re
 import warnings
 
@@ -434,6 +436,16 @@ class TestRoundTrip:
     def test_a_folder_that_is_not_there(self, stamp, tmp_path):
         with pytest.raises(InputError, match=re.escape(str(tmp_path / "no" / "a.fits")) + ": cannot be written"):
             stamp.write(tmp_path / "no" / "a.fits", tmp_path / "b.fits")
+
+
+@pytest.mark.parametrize("anew", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copies_are_as_immutable(anew):
+    seen = Observation(np.ones((3, 4)), np.full((3, 4), 10.0), background_map=np.full((3, 4), 0.2), name="a")
+    there = anew(seen)
+    assert repr(there) == repr(seen)
+    for array in (there.counts, there.exposure, there.background_map):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 5
 
 
 def test_reading_says_nothing_where_nothing_is_wrong(real_files):
