@@ -1,11 +1,14 @@
 """The expected-counts image: the one deterministic function of the model."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
+from .errors import InputError
 from .pixels import Pixels
 from .psf import PSF, GaussianPSF
 from .scene import Scene
+from .scene.scene import OF_PSF
 
 
 @jax.jit
@@ -31,7 +34,8 @@ def expected_counts(
        + b e^{g \cdot (r_k - \bar r)}) + c B_k. \]
 
     Args:
-        exposure: exposure map t, vignetting included, shape (ny, nx) [s, or the unit of the map].
+        exposure: exposure map t, vignetting included, shape (ny, nx) [s, or the unit of the map]; like all arrays here
+            in the machine's byte order, which those of `Observation` have and those of `astropy.io.fits` have not.
         x, y: pixel centres [FITS image pixels: the first pixel is 1]; full ramps of shape (ny, nx), or a row
             (1, nx) and a column (ny, 1), which is faster where the PSF factorises.
         background_map: B, counts that are there whatever the exposure, such as those of particles, shape (ny, nx)
@@ -48,10 +52,15 @@ def expected_counts(
         mu, shape (ny, nx) [count / pixel]; 0 where the exposure is 0.
 
     Raises:
-        InputError: a parameter that is missing or that no component has, a slope for a PSF that has none, or a
-            background_norm without a background map.
+        InputError: a parameter that is missing or that no component has, a slope for a PSF that has none, a
+            background_norm without a background map, or such a map of another shape.
     """
     if scene is None:
         scene = Scene().naming(parameters)
         scene.check_names(parameters)
+    elif unknown := [name for name in parameters if name not in {*scene.parameters, *OF_PSF}]:
+        raise InputError(f"parameters: expected {', '.join(scene.parameters)}, found {', '.join(unknown)}")
+    if background_map is not None and jnp.shape(background_map) != jnp.shape(exposure):
+        found = jnp.shape(background_map)
+        raise InputError(f"background_map: expected the exposure map's shape {jnp.shape(exposure)}, found {found}")
     return scene.light(Pixels(exposure, x, y, background_map), psf, parameters).image()

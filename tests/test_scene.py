@@ -295,6 +295,49 @@ def test_light_that_is_none_is_named(unregistered, stamp, light, found):
 
 
 @pytest.mark.parametrize(
+    ("light", "found"),
+    [
+        (jnp.ones((21, 21), bool), "expected light as an array, .*, found bool of shape"),
+        (jnp.ones((21, 21), complex), "expected light as an array, .*, found complex"),
+        (Counts(jnp.ones((20, 20))), r"expected light of shape \(21, 21\), found \(20, 20\)"),
+        (Counts(jnp.ones(())), r"expected light of shape \(21, 21\), found \(\)"),
+        (Level(jnp.ones((21, 21))), r"expected a Level of one number, found shape \(21, 21\)"),
+        (Products(jnp.ones(2), jnp.ones((2, 20)), jnp.ones((2, 21))), "expected Products of shapes .*, found"),
+        (Products(jnp.ones(1), jnp.ones((2, 21)), jnp.ones((2, 21))), "expected Products of shapes .*, found"),
+    ],
+    ids=["bool", "complex", "counts", "number", "level", "columns", "fluxes"],
+)
+def test_light_of_another_shape_is_named(unregistered, stamp, light, found):
+    @dataclass(frozen=True)
+    class Wrong(unregistered):
+        name: str = "wrong"
+
+        def light(self, pixels, optics, *, flux):
+            return light
+
+    parameters = {"x_pos": 110.0, "y_pos": 60.0, "flux": 0.0, "background": 1e-6, "psf_width": 1.5, "wrong_flux": 2e-6}
+    with pytest.raises(InputError, match=f"component wrong: {found}"):
+        expected_counts(*stamp.image, scene=Scene().with_component(Wrong()), **parameters)
+
+
+def test_a_class_is_no_component(unregistered):
+    with pytest.raises(InputError, match=r"component: expected one, such as Veil\(\), found its class"):
+        Scene().with_component(unregistered)
+
+
+def test_a_parameter_that_a_scene_lacks_is_refused(stamp):
+    parameters = {"x_pos": 110.0, "y_pos": 60.0, "flux": 0.0, "background": 1e-6, "psf_width": 1.5}
+    with pytest.raises(InputError, match=r"parameters: expected x_pos, .*, found ring_flux"):
+        expected_counts(*stamp.image, scene=Scene(), **parameters, ring_flux=3.0)
+    sky = expected_counts(*stamp.image, scene=Scene().only("sky"), background=1e-6, psf_width=1.5)
+    np.testing.assert_allclose(sky, 1e-6 * stamp.exposure, rtol=1e-6)
+    with pytest.raises(
+        InputError, match=r"background_map: expected the exposure map's shape \(21, 21\), found \(4, 4\)"
+    ):
+        expected_counts(*stamp.image[:3], np.ones((4, 4)), **parameters)
+
+
+@pytest.mark.parametrize(
     ("gives", "found"),
     [
         (lambda: None, "expected defaults that return priors of flux, found None"),

@@ -94,6 +94,8 @@ _OWN = tuple(KINDS)
 
 def know_component(component: Component) -> None:
     """Register the kind of a component that came from another process, or that nobody registered."""
+    if isinstance(component, type):
+        raise InputError(f"component: expected one, such as {component.__name__}(), found its class")
     if type(component) not in KINDS.values():
         register_component(type(component))
 

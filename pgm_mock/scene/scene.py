@@ -172,15 +172,39 @@ def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: 
         raise InputError(
             f"component {component.name}: expected light written with jax.numpy, found {wrong}{through}"
         ) from error
-    if part is None or isinstance(part, (Products, Level, Counts)):
-        return part
-    if not isinstance(part, jax.typing.ArrayLike):
-        wanted = "light as an array, Products, Level or Counts"
-        raise InputError(f"component {component.name}: expected {wanted}, found {shown(part)}")
-    found, expected = jnp.shape(part), jnp.shape(pixels.exposure)
-    if found and (len(found) != 2 or any(own not in (1, all_of) for own, all_of in zip(found, expected, strict=True))):
-        raise InputError(f"component {component.name}: expected light of shape {expected}, found {found}")
+    if not is_own(type(component).__module__):
+        _check_part(component, part, jnp.shape(pixels.exposure))
     return part
+
+
+def _check_part(component: Component, part: Any, shape: tuple[int, ...]) -> None:
+    """Raise InputError where the light of somebody else's component is none, or of another shape than the image's."""
+    if isinstance(part, Products):
+        sizes = [jnp.shape(each) for each in part]
+        wanted = [(sizes[0] or (1,))[:1] + each for each in ((), shape[1:], shape[:1])]
+        if sizes != wanted and sizes[1:] != [(*wanted[0], *shape)] * 2:
+            raise InputError(f"component {component.name}: expected Products of shapes {wanted}, found {sizes}")
+        return
+    if isinstance(part, Level):
+        if jnp.shape(part.value):
+            found = jnp.shape(part.value)
+            raise InputError(f"component {component.name}: expected a Level of one number, found shape {found}")
+        return
+    image = part.values if isinstance(part, Counts) else part
+    if image is None:
+        return
+    if not isinstance(image, jax.typing.ArrayLike) or jnp.result_type(image).kind not in "iuf":
+        wanted_light = "light as an array, Products, Level or Counts"
+        raise InputError(f"component {component.name}: expected {wanted_light}, found {_shown(image)}")
+    found, least = jnp.shape(image), 2 if isinstance(part, Counts) else 0
+    fits = all(own in (1, all_of) for own, all_of in zip(found, shape, strict=False))
+    if len(found) not in (least, 2) or not fits:
+        raise InputError(f"component {component.name}: expected light of shape {shape}, found {found}")
+
+
+def _shown(image: Any) -> str:
+    is_array = isinstance(image, jax.typing.ArrayLike)
+    return f"{jnp.result_type(image)} of shape {jnp.shape(image)}" if is_array else shown(image)
 
 
 def known_parameters(plural: bool = True) -> dict[str, Parameter]:
