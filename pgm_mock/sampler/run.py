@@ -120,7 +120,9 @@ def sample(
     defence that stays. In each round a mixture of Student-t is fitted to all weighted draws so far, and draws the next
     (AMIS, Cornuet et al. 2012). The weights against all proposals are Pareto-smoothed. It suits densities of up to some
     twenty dimensions with a few modes that lie where the starts can find them; a mode that neither a start nor the
-    defence reaches is missed, and no weight can tell.
+    defence reaches is missed, and no weight can tell. So it is with long thin arms: of a banana ten times as long as it
+    is wide, u[1] + 0.03 u[0]^2 - 3 ~ N(0, 1), the standard deviation along it came out 5 to 13 % small by default, with
+    a certificate, and within 6 % with a defence that covers the arms.
 
     Args:
         key: of JAX.
