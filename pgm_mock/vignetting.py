@@ -65,9 +65,9 @@ def particles(observation: Observation) -> np.ndarray | None:
 
     That is the exposure without its vignetting, scaled to a median of 0.05 counts per pixel; None where it shows none.
     """
-    exposed = observation.exposure > 0
     if observation.background_map is not None:
         return observation.background_map
+    exposed = observation.exposure > 0
     live, vignetting = live_time(observation)
     return None if vignetting[exposed].min() >= _FALLS else _PARTICLES * live / np.median(live[exposed])
 

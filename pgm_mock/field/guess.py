@@ -96,7 +96,7 @@ def first_guess(
             say(f"an extended source at x={x:.0f} y={y:.0f}")
         fitted = background.fit(observation.counts, sources.image())
     sky, particles = fitted.amplitudes[0], 0.0
-    if len(background.images[background.owner < 0]) > 1:
+    if np.count_nonzero(background.owner < 0) > 1:
         sky, particles = _halves(background, fitted.amplitudes)
     known = background.half_light(fitted)
     shapes = sum(within(known[:1], shape.row, shape.column, _SAME_CLUSTER) for shape, _ in known)
