@@ -11,7 +11,6 @@ from ..errors import InputError
 from ..images import split_images
 from ..regions import read_regions
 from .common import (
-    files_of,
     offset_of,
     progress,
     read_components,
@@ -87,7 +86,7 @@ def _fields(options: Namespace) -> "Sequence[Field]":
             raise InputError(
                 "expected IMAGE and EXPOSURE with --regions, or a list of triples alone; found no EXPOSURE"
             )
-        if "background map" in files_of(options):
+        if options.background_map is not None:
             raise InputError(
                 "--background-map: expected IMAGE and EXPOSURE; a list names its maps in its fourth column"
             )

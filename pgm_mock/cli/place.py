@@ -6,7 +6,7 @@ from math import isfinite
 
 from ..errors import InputError, shown
 from ..observation import Observation
-from .common import files_of, progress, read_observation
+from .common import progress, read_observation
 
 _DEMO_SOURCE = (271.0, 216.0)
 _LONGEST = 100
@@ -42,7 +42,7 @@ def has_position(options: Namespace) -> bool:
 def demo_or_stamp(options: Namespace) -> tuple[Observation, float, float]:
     """Return the stamp asked for, or one of the simulated field, and its position."""
     if options.image is None:
-        if "background map" in files_of(options):
+        if options.background_map is not None:
             raise InputError("--background-map: expected IMAGE and EXPOSURE beside it, found neither")
         from ..demo import demo_observation
 

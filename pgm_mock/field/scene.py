@@ -64,9 +64,9 @@ def field_priors(
     components: list[Component] = [PointSources(name=SOURCES), Sky()]
     priors: dict[str, Prior] = {f"{SOURCES}_{n}": prior for n, prior in at_places(observation, places, reach).items()}
     priors |= Sky().defaults(observation, *observation.centre, psf)
-    particles: Component = BackgroundMap()
-    if particles.defaults(observation, *observation.centre, psf):  # the observation has a map
+    if observation.background_map is not None:
         labels = ccds(observation)
+        particles: Component = BackgroundMap()
         if labels is not None:
             particles = Particles(labels=labels, first_x=observation.origin[0], first_y=observation.origin[1])
         components.append(particles)
