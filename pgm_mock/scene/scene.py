@@ -172,39 +172,33 @@ def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: 
         raise InputError(
             f"component {component.name}: expected light written with jax.numpy, found {wrong}{through}"
         ) from error
-    if not is_own(type(component).__module__):
-        _check_part(component, part, jnp.shape(pixels.exposure))
+    if not is_own(type(component).__module__) and (wrong := _wrong_with(part, jnp.shape(pixels.exposure))):
+        raise InputError(f"component {component.name}: {wrong}")
     return part
 
 
-def _check_part(component: Component, part: Any, shape: tuple[int, ...]) -> None:
-    """Raise InputError where the light of somebody else's component is none, or of another shape than the image's."""
+def _wrong_with(part: Any, shape: tuple[int, ...]) -> str:
+    """Say what light was expected and what was found; "" where it fits an image of a shape."""
+    if part is None:
+        return ""
     if isinstance(part, Products):
         sizes = [jnp.shape(each) for each in part]
-        wanted = [(sizes[0] or (1,))[:1] + each for each in ((), shape[1:], shape[:1])]
-        if sizes != wanted and sizes[1:] != [(*wanted[0], *shape)] * 2:
-            raise InputError(f"component {component.name}: expected Products of shapes {wanted}, found {sizes}")
-        return
+        number = sizes[0][:1] or (1,)
+        wanted = [number, number + shape[1:], number + shape[:1]]
+        fits = sizes == wanted or sizes[1:] == [number + shape] * 2
+        return "" if fits else f"expected Products of shapes {wanted}, found {sizes}"
     if isinstance(part, Level):
-        if jnp.shape(part.value):
-            found = jnp.shape(part.value)
-            raise InputError(f"component {component.name}: expected a Level of one number, found shape {found}")
-        return
+        found = jnp.shape(part.value)
+        return f"expected a Level of one number, found shape {found}" if found else ""
     image = part.values if isinstance(part, Counts) else part
-    if image is None:
-        return
-    if not isinstance(image, jax.typing.ArrayLike) or jnp.result_type(image).kind not in "iuf":
-        wanted_light = "light as an array, Products, Level or Counts"
-        raise InputError(f"component {component.name}: expected {wanted_light}, found {_shown(image)}")
-    found, least = jnp.shape(image), 2 if isinstance(part, Counts) else 0
-    fits = all(own in (1, all_of) for own, all_of in zip(found, shape, strict=False))
-    if len(found) not in (least, 2) or not fits:
-        raise InputError(f"component {component.name}: expected light of shape {shape}, found {found}")
-
-
-def _shown(image: Any) -> str:
-    is_array = isinstance(image, jax.typing.ArrayLike)
-    return f"{jnp.result_type(image)} of shape {jnp.shape(image)}" if is_array else shown(image)
+    if not isinstance(image, jax.typing.ArrayLike):
+        return f"expected light as an array, Products, Level or Counts, found {shown(image)}"
+    found = jnp.shape(image)
+    if (kind := jnp.result_type(image)).kind not in "iuf":
+        return f"expected light as an array, Products, Level or Counts, found {kind} of shape {found}"
+    one_number = not found and not isinstance(part, Counts)
+    fits = len(found) == 2 and all(own in (1, all_of) for own, all_of in zip(found, shape, strict=True))
+    return "" if one_number or fits else f"expected light of shape {shape}, found {found}"
 
 
 def known_parameters(plural: bool = True) -> dict[str, Parameter]:
