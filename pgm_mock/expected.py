@@ -58,7 +58,7 @@ def expected_counts(
     if scene is None:
         scene = Scene().naming(parameters)
         scene.check_names(parameters)
-    elif unknown := [name for name in parameters if name not in {*scene.parameters, *OF_PSF}]:
+    elif unknown := [name for name in parameters if name not in scene.parameters and name not in OF_PSF]:
         raise InputError(f"parameters: expected {', '.join(scene.parameters)}, found {', '.join(unknown)}")
     if background_map is not None and jnp.shape(background_map) != jnp.shape(exposure):
         found = jnp.shape(background_map)

@@ -78,5 +78,6 @@ def _by_image(found: dict[str, np.ndarray], priors: ImagesPriors) -> dict[str, n
             draws[parameter] = gathered(parameter)
     norm = draws.get("background_norm")
     if norm is not None and not np.any((draws["background"] > 0) & (norm > 0)):  # a map stands for the background
-        draws["background"] = np.where(draws["background"] > 0, draws["background"], draws.pop("background_norm"))
+        del draws["background_norm"]
+        draws["background"] = np.where(draws["background"] > 0, draws["background"], norm)
     return draws
