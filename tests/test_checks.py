@@ -87,6 +87,24 @@ def test_statistics_by_hand():
     assert ring > (6 - 0.5) ** 2 / 0.5
 
 
+@pytest.mark.parametrize("name", STATISTICS)
+def test_statistics_of_many_images_are_those_of_each(name, stamp):
+    """Oracle: one image after the other, each about a place and of a width of its own."""
+    rng = np.random.default_rng(4)
+    mean = rng.uniform(0.1, 0.6, (5, *stamp.shape)) * (stamp.exposure > 0)
+    places, width = rng.uniform(-6, 6, (2, 5, 1, 1)), rng.uniform(0.3, 4.0, 5)
+    offsets = np.broadcast_arrays(stamp.columns - stamp.centre[0] - places[0], stamp.rows - stamp.centre[1] - places[1])
+    many = Fitted(rng.poisson(mean), mean, stamp.exposure > 0, *offsets, np.hypot(*offsets), width)
+    each = [
+        STATISTICS[name].of(many._replace(**{key: getattr(many, key)[n] for key in many._fields if key != "exposed"}))
+        for n in range(5)
+    ]
+    np.testing.assert_allclose(STATISTICS[name].of(many), each, rtol=1e-12, atol=1e-12)
+    one = many._replace(**{key: getattr(many, key)[0] for key in many._fields if key != "exposed"})
+    about_one = [STATISTICS[name].of(one._replace(counts=counts)) for counts in many.counts]
+    np.testing.assert_allclose(STATISTICS[name].of(one._replace(counts=many.counts)), about_one, rtol=1e-12, atol=1e-12)
+
+
 def test_the_filter_is_a_score_with_unit_variance():
     """Under a flat mean it is standard normal, away from the edges; and it peaks on an added source."""
     rng = np.random.default_rng(1)

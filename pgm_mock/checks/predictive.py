@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import xarray
 
 SIGNIFICANCE = 0.01
+_BLOCK_PIXELS = 1 << 16
 _TAIL = 25
 """So many of the largest replicates say how the tail goes on."""
 
@@ -146,17 +147,19 @@ def check_draws(
     starts = {name: np.concatenate([each[best][None], thetas[name]]) for name, each in draws.items()}
     fits = refit(stamp, images, starts, priors)
     refitted = expected_images(stamp, fits, priors.psf, priors.scene)
-    everything = [
-        _fitted(stamp, image, mean, {name: fits[name][number] for name in fits})
-        for number, (image, mean) in enumerate(zip(images, refitted, strict=True))
+    blocks = [
+        _fitted(stamp, images[some], refitted[some], {name: each[some] for name, each in fits.items()})
+        for some in _blocks(len(images), stamp.counts.size)
     ]
-    observed = everything[0]
-    found = {name: np.array([one.of(fitted) for fitted in everything]) for name, one in STATISTICS.items()}
+    found = {name: np.concatenate([one.of(block) for block in blocks]) for name, one in STATISTICS.items()}
+    observed = _fitted(stamp, images[0], refitted[0], {name: each[0] for name, each in fits.items()})
     p_values = {name: p_value(each[0], each[1:], STATISTICS[name].two_sided) for name, each in found.items()}
     plain_p_values = {}
     for name, one in STATISTICS.items() if plain else ():
-        about_one_fit = np.array([one.of(observed._replace(counts=image)) for image in images[1:]])
-        plain_p_values[name] = p_value(found[name][0], about_one_fit, one.two_sided)
+        about_one_fit = [
+            one.of(observed._replace(counts=images[1:][some])) for some in _blocks(num_replicates, stamp.counts.size)
+        ]
+        plain_p_values[name] = p_value(found[name][0], np.concatenate(about_one_fit), one.two_sided)
     places = np.array([priors.quantiles(name, (0.16, 0.5, 0.84)) for name in ("x_pos", "y_pos")])
     fixed = places[:, 0] == places[:, 2]
     asked, spread = places[:, 1], np.where(fixed, np.inf, 0.5 * (places[:, 2] - places[:, 0]))
@@ -206,8 +209,14 @@ def _far(offset: np.ndarray, spread: np.ndarray) -> float:
     return float(stats.chi2.sf(np.sum((offset / spread) ** 2), 2))
 
 
-def _fitted(stamp: Observation, counts: np.ndarray, mean: np.ndarray, theta: dict[str, float]) -> Fitted:
-    dx, dy = stamp.columns - theta["x_pos"], stamp.rows - theta["y_pos"]
+def _blocks(number: int, pixels: int) -> list[slice]:
+    """Divide so many images into blocks that stay near the processor."""
+    size = max(1, _BLOCK_PIXELS // pixels)
+    return [slice(first, first + size) for first in range(0, number, size)]
+
+
+def _fitted(stamp: Observation, counts: np.ndarray, mean: np.ndarray, theta: dict[str, np.ndarray]) -> Fitted:
+    dx, dy = stamp.columns - theta["x_pos"][..., None, None], stamp.rows - theta["y_pos"][..., None, None]
     shape = np.broadcast_shapes(dx.shape, dy.shape)
     offsets = np.broadcast_to(dx, shape), np.broadcast_to(dy, shape)
-    return Fitted(counts, mean, stamp.exposure > 0, *offsets, np.hypot(dx, dy), float(theta["psf_width"]))
+    return Fitted(counts, mean, stamp.exposure > 0, *offsets, np.hypot(dx, dy), theta["psf_width"])

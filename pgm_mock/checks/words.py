@@ -28,7 +28,7 @@ def in_words(
     if neighbour:
         said.append(neighbour)
     if "background_gradient" in rejected:
-        gx, gy = dipole(fitted)
+        gx, gy = map(float, dipole(fitted))
         said.append(f"the background rises to the {direction(stamp, gx, gy)}: a cluster, or another source's wing?")
     if "radial_profile" in rejected:
         said.append(_shape(fitted))
@@ -67,7 +67,7 @@ def _neighbour(stamp: Observation, fitted: Fitted) -> str:
 def _shape(fitted: Fitted) -> str:
     """Compare core and wings with the fitted profile."""
     counts, mean = profile(fitted)
-    residual = (counts - mean) / np.sqrt(mean)
+    residual = ((counts - mean) / np.sqrt(np.where(mean > 0, mean, np.inf)))[mean > 0]
     core, wings = residual[0], residual[3:6].max(initial=0.0)
     if core > 1 and wings > 1:
         return "the core is narrower than the wings: not a Gaussian"
