@@ -240,7 +240,9 @@ def _draw_parameters(key: Array, priors: Priors) -> dict[str, Array]:
     """Draw the parameters from the model, on an image of one pixel that nobody looks at."""
     one_pixel = jnp.ones((1, 1))
     seeded = numpyro.handlers.seed(numpyro.handlers.block(pixels_model, hide=[OBSERVED, EXPECTED]), key)
-    trace = numpyro.handlers.trace(seeded).get_trace(Pixels(*[one_pixel] * 4), priors, one_pixel)
+    trace = numpyro.handlers.trace(seeded).get_trace(
+        Pixels(one_pixel, one_pixel, one_pixel, one_pixel), priors, one_pixel
+    )
     return {name: jnp.asarray(trace[name]["value"], float) for name in priors}
 
 

@@ -43,20 +43,19 @@ def stamp_model(
     Returns:
         The counts, drawn, of shape (ny, nx), or observed, as they were given.
     """
+    return pixels_model(Pixels(exposure, x, y, background_map), priors, counts)
+
+
+def pixels_model(pixels: Pixels, priors: Priors, counts: Any = None) -> Any:
+    """The same model of pixels that are in one piece; see `stamp_model`."""
     parameters: dict[str, Num[ArrayLike, "..."]] = {}
     for plate, number, names in priors.plates():
         with numpyro.plate(plate, number) if plate else nullcontext():
             for name in names:
                 parameters[name] = _site(name, priors.given(name, parameters))
-    light = priors.scene.light(Pixels(exposure, x, y, background_map), priors.psf, parameters)
+    light = priors.scene.light(pixels, priors.psf, parameters)
     mean_counts = numpyro.deterministic(EXPECTED, light.image())
-    return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(exposure) > 0, light), obs=counts)
-
-
-def pixels_model(pixels: Pixels, priors: Priors, counts: Any = None) -> Any:
-    """The same model of pixels that are in one piece; see `stamp_model`."""
-    exposure, x, y, background_map, _ = pixels
-    return stamp_model(exposure, x, y, priors, counts, background_map=background_map)
+    return numpyro.sample(OBSERVED, PoissonImage(mean_counts, jnp.asarray(pixels.exposure) > 0, light), obs=counts)
 
 
 def images_model(images: Sequence[tuple[Pixels, Any, Any]], priors: Any, counts: Sequence[Any] | None = None) -> None:

@@ -137,7 +137,7 @@ class Observation:
     @property
     def pixels(self) -> Pixels:
         """The pixels as a scene's light takes them: exposure, columns, rows and background map."""
-        return Pixels(*self.image)
+        return Pixels.in_one_piece(*self.image)
 
     @property
     def x(self) -> np.ndarray:

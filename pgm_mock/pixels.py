@@ -18,6 +18,8 @@ class Pixels(NamedTuple):
         background_map: counts that are there whatever the exposure, shape (ny, nx) [count / pixel], or None.
         sides: of the squares that they stand for [pixels], where one stands for a block of them; None where each is
             itself.
+        edges: the x of the edges between columns, shape (nx + 1,), and the y of those between rows, shape (ny + 1,),
+            where x and y are a row and a column of pixels that follow one another [FITS image pixels]; else None.
     """
 
     exposure: "Num[ArrayLike, 'ny nx']"
@@ -25,6 +27,21 @@ class Pixels(NamedTuple):
     y: "Num[ArrayLike, 'ny #nx']"
     background_map: "Num[ArrayLike, 'ny nx'] | None" = None
     sides: "Num[ArrayLike, '*#pixels'] | None" = None
+    edges: "tuple[Num[ArrayLike, ' nx_and_1'], Num[ArrayLike, ' ny_and_1']] | None" = None
+
+    @classmethod
+    def in_one_piece(
+        cls, exposure: np.ndarray, columns: np.ndarray, rows: np.ndarray, background_map: np.ndarray | None = None
+    ) -> Self:
+        """Return pixels that follow one another, with the edges between them.
+
+        Args:
+            exposure, background_map: shape (ny, nx).
+            columns, rows: pixel centres, each one more than the last, shapes (1, nx) and (ny, 1).
+        """
+        x, y = np.ravel(columns), np.ravel(rows)
+        edges = np.append(x - 0.5, x[-1] + 0.5), np.append(y - 0.5, y[-1] + 0.5)
+        return cls(exposure, columns, rows, background_map, edges=edges)
 
     @property
     def side(self) -> "Num[ArrayLike, '*#pixels']":

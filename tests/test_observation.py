@@ -475,3 +475,13 @@ def test_a_warning_points_at_the_line_that_called_the_package(real_files):
     with pytest.warns(DataWarning, match="left out") as of_copy:
         dataclasses.replace(whole, exposure=np.eye(2))
     assert {one.filename for one in [*of_files, *of_arrays, *of_copy]} == {__file__}
+
+
+def test_the_edges_of_a_stamps_pixels_lie_between_them():
+    """Oracle: centres less and plus a half; pixels that are picked out do not follow one another."""
+    stamp = Observation(counts=COUNTS, exposure=EXPOSURE).stamp(1, 4, 2)
+    x, y = stamp.pixels.edges
+    np.testing.assert_array_equal(np.stack([x[:-1], x[1:]]), stamp.columns[0] + np.array([[-0.5], [0.5]]))
+    np.testing.assert_array_equal(np.stack([y[:-1], y[1:]]), stamp.rows[:, 0] + np.array([[-0.5], [0.5]]))
+    np.testing.assert_array_equal(stamp.pixels.longer(2.0).edges[1], y)
+    assert stamp.pixels.listed(np.array([1, 3]), np.array([2, 4])).edges is None

@@ -16,6 +16,7 @@ from pgm_mock import InputError, Region
 from pgm_mock.catalogue.fields import Field
 from pgm_mock.catalogue.sources import Settings, sources_of
 from pgm_mock.errors import DataWarning
+from pgm_mock.pixels import Pixels
 from pgm_mock.psf import (
     PSF,
     TELESCOPES,
@@ -29,6 +30,7 @@ from pgm_mock.psf import (
     describe_psf,
     elongated,
     epic_psf,
+    gaussian_between,
     gaussian_in_unit_interval,
     parse_psf,
     telescope_psf,
@@ -36,6 +38,7 @@ from pgm_mock.psf import (
 )
 from pgm_mock.psf.king import gaussians_of_king
 from pgm_mock.psf.telescopes import half_light_radius
+from pgm_mock.scene.light import Optics
 
 X, Y = np.arange(1.0, 42.0)[None, :], np.arange(1.0, 38.0)[:, None]
 
@@ -117,6 +120,60 @@ def test_second_derivative_at_the_pixel_centre():
 def test_sampling_at_the_centre_is_not_what_it_does():
     """A pixel integral of a narrow source is 1, its density at the centre is far above."""
     assert float(gaussian_in_unit_interval(5.0, 5.0, 0.05)) == pytest.approx(1.0)
+
+
+ON_EDGES = {
+    **FAMILIES,
+    "sum of gaussians": SumOfGaussians(np.array([0.4, 2.0, 900.0]), np.array([0.3, 0.6, 0.1])),
+    "beta": SumOfGaussians.of_beta(3.0, 0.6, GaussianPSF(), 1.2),
+}
+
+
+@pytest.mark.parametrize("place", [(20.3, 18.7, 1.5), (20.5, 18.5, 0.05), (1.0, 1.0, 0.3), (160.0, -4.0, 9.0)])
+@pytest.mark.parametrize("psf", ON_EDGES.values(), ids=ON_EDGES.keys())
+def test_from_edges_as_from_centres(psf, place):
+    """Oracle: the same pixels, of which nothing says that they follow one another; where a value is 0, its log is."""
+    exposure = np.ones((37, 41))
+    whole, single = (
+        Optics(psf, place[2]).point(pixels, *place[:2], 1.0).image()
+        for pixels in (Pixels.in_one_piece(exposure, X, Y), Pixels(exposure, X, Y))
+    )
+    assert np.all(np.isfinite(whole))
+    np.testing.assert_allclose(whole, single, rtol=1e-10, atol=1e-300)
+
+
+def test_far_tail_between_edges_keeps_relative_precision():
+    """Oracle: the logarithm of the tail, log_ndtr, on either side of the mean."""
+    edges = np.arange(-26.0, 27.0) + 0.5
+    upper, lower = special.log_ndtr(-(np.arange(9.0, 25.0) - 0.5)), special.log_ndtr(-(np.arange(9.0, 25.0) + 0.5))
+    expected = upper + np.log1p(-np.exp(lower - upper))
+    found = np.log(gaussian_between(edges, 0.0, 1.0))
+    np.testing.assert_allclose(found[25 + 9 : 25 + 25], expected, rtol=1e-12)
+    np.testing.assert_allclose(found[::-1][26 + 9 : 26 + 25], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.5, 0.3, -2.5])
+def test_derivatives_between_edges(mean):
+    """Oracle: d/dm of Phi(b - m) - Phi(a - m) is phi(a - m) - phi(b - m), also where an edge is at m; and d2/dm2."""
+    edges = np.arange(-4.0, 5.0) - 0.5
+    slope = jax.jacfwd(gaussian_between, argnums=1)(edges, mean, 1.0)
+    bend = jax.jacfwd(jax.jacrev(gaussian_between, argnums=1), argnums=1)(edges, mean, 1.0)
+    density = stats.norm.pdf(edges, mean)
+    np.testing.assert_allclose(slope, -np.diff(density), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(bend, -np.diff((edges - mean) * density), rtol=1e-12, atol=1e-15)
+
+
+def test_profiles_of_its_own_are_not_those_of_the_class_it_inherits_from():
+    class Twice(GaussianPSF):
+        """A Gaussian with twice the light in each column."""
+
+        def profiles(self, x, y, x_pos, y_pos, psf_width):
+            columns, rows = super().profiles(x, y, x_pos, y_pos, psf_width)
+            return 2.0 * columns, rows
+
+    pixels = Pixels.in_one_piece(np.ones((37, 41)), X, Y)
+    once, twice = (Optics(psf, 1.5).point(pixels, 20.3, 18.7, 1.0).image() for psf in (GaussianPSF(), Twice()))
+    np.testing.assert_allclose(twice, 2.0 * np.asarray(once), rtol=1e-12)
 
 
 NODES, WEIGHTS = (each / 2 for each in np.polynomial.legendre.leggauss(12))

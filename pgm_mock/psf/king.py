@@ -10,6 +10,7 @@ they grow towards the wings (small s), so that 15 Gaussians reach 85,000 core ra
 right to 7e-4 of the total for slopes from 1.15, that in a pixel of at most two core radii to 1e-4.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -20,7 +21,7 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from ..errors import InputError
-from .gaussian import gaussian_in_unit_interval
+from .gaussian import gaussian_between, gaussian_in_unit_interval
 from .protocol import PSF, SumOfProducts
 
 _NUMBER = 15
@@ -32,9 +33,43 @@ _FLAT = 11.9
 """Lengths of ln s up to this one have even steps; in longer ones they grow."""
 
 
+class OfGaussians(SumOfProducts):
+    """A PSF that is a sum of round Gaussians: what has `gaussians` gets its profiles."""
+
+    def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+        """Return their standard deviations [pixels] and shares of the light."""
+        raise NotImplementedError
+
+    def profiles(
+        self,
+        x: Num[ArrayLike, "*columns"],
+        y: Num[ArrayLike, "*rows"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
+        """Return each Gaussian's profiles."""
+        sigma, share = self.gaussians(psf_width)
+        columns, rows = (_each(gaussian_in_unit_interval, *axis, sigma) for axis in ((x, x_pos), (y, y_pos)))
+        return columns * share.reshape(-1, *(1,) * jnp.ndim(x)), rows
+
+    def profiles_between(
+        self,
+        x_edges: Num[ArrayLike, " columns_and_1"],
+        y_edges: Num[ArrayLike, " rows_and_1"],
+        x_pos: Num[ArrayLike, ""],
+        y_pos: Num[ArrayLike, ""],
+        psf_width: Num[ArrayLike, ""],
+    ) -> tuple[Float[Array, "k columns"], Float[Array, "k rows"]]:
+        """Return each Gaussian's profiles in the pixels between edges; see `profiles_in`."""
+        sigma, share = self.gaussians(psf_width)
+        columns, rows = (_each(gaussian_between, *axis, sigma) for axis in ((x_edges, x_pos), (y_edges, y_pos)))
+        return columns * share[:, None], rows
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class KingPSF(SumOfProducts):
+class KingPSF(OfGaussians):
     """A King profile, (1 + r² / core²)^-slope; its width is the core radius.
 
     XMM-Newton's EPIC cameras have slopes near 1.4 (`epic_psf`): far more light in the wings than a Gaussian.
@@ -51,17 +86,6 @@ class KingPSF(SumOfProducts):
     width_unit: ClassVar[str] = "pixel"
     width_symbol: ClassVar[str] = r"r_\mathrm{core}"
 
-    def profiles(
-        self,
-        x: Num[ArrayLike, "*columns"],
-        y: Num[ArrayLike, "*rows"],
-        x_pos: Num[ArrayLike, ""],
-        y_pos: Num[ArrayLike, ""],
-        psf_width: Num[ArrayLike, ""],
-    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
-        """Return the profiles of 15 Gaussians, whose sum it is."""
-        return SumOfGaussians(*gaussians_of_king(psf_width, self.slope)).profiles(x, y, x_pos, y_pos, 1.0)
-
     def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
         """Return the standard deviations [pixels] and shares of the 15 Gaussians whose sum it is."""
         return gaussians_of_king(psf_width, self.slope)
@@ -69,7 +93,7 @@ class KingPSF(SumOfProducts):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class MoffatPSF(SumOfProducts):
+class MoffatPSF(OfGaussians):
     """The same profile with the full width at half maximum as its width, as astronomers on the ground write it.
 
     Attributes:
@@ -84,17 +108,6 @@ class MoffatPSF(SumOfProducts):
     width_unit: ClassVar[str] = "pixel"
     width_symbol: ClassVar[str] = r"\mathrm{FWHM}"
 
-    def profiles(
-        self,
-        x: Num[ArrayLike, "*columns"],
-        y: Num[ArrayLike, "*rows"],
-        x_pos: Num[ArrayLike, ""],
-        y_pos: Num[ArrayLike, ""],
-        psf_width: Num[ArrayLike, ""],
-    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
-        """Return the profiles of the Gaussians whose sum it is."""
-        return KingPSF(self.slope).profiles(x, y, x_pos, y_pos, self._core(psf_width))
-
     def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
         """Return the standard deviations [pixels] and shares of these Gaussians."""
         return gaussians_of_king(self._core(psf_width), self.slope)
@@ -106,7 +119,7 @@ class MoffatPSF(SumOfProducts):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class SumOfGaussians(SumOfProducts):
+class SumOfGaussians(OfGaussians):
     """A light profile that is a sum of round Gaussians; its width stretches all of them.
 
     Attributes:
@@ -171,19 +184,6 @@ class SumOfGaussians(SumOfProducts):
             raise ValueError("expected positive widths and light")
         return cls(sigma, share / share.sum(), spread)
 
-    def profiles(
-        self,
-        x: Num[ArrayLike, "*columns"],
-        y: Num[ArrayLike, "*rows"],
-        x_pos: Num[ArrayLike, ""],
-        y_pos: Num[ArrayLike, ""],
-        psf_width: Num[ArrayLike, ""],
-    ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
-        """Return each Gaussian's profiles."""
-        sigma, share = self.gaussians(psf_width)
-        columns = _each(x, x_pos, sigma)
-        return columns * share.reshape(-1, *(1,) * jnp.ndim(x)), _each(y, y_pos, sigma)
-
     def gaussians(self, psf_width: Num[ArrayLike, ""]) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
         """Return their standard deviations [pixels] and shares."""
         return jnp.asarray(psf_width, float) * jnp.asarray(self.sigma), jnp.asarray(self.share)
@@ -208,5 +208,7 @@ def gaussians_of_king(
     return jnp.asarray(core) * jnp.sqrt(0.5) * jnp.exp(-0.5 * log_s), share
 
 
-def _each(centre: Num[ArrayLike, "*n"], mean: Num[ArrayLike, ""], sigma: Float[Array, " k"]) -> Float[Array, "k *n"]:
-    return jax.vmap(lambda one: gaussian_in_unit_interval(centre, mean, one))(sigma)
+def _each(
+    gaussian: Callable[..., Array], place: Num[ArrayLike, "*n"], mean: Num[ArrayLike, ""], sigma: Float[Array, " k"]
+) -> Float[Array, "k *n"]:
+    return jax.vmap(lambda one: gaussian(place, mean, one))(sigma)

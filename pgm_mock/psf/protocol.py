@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from ..errors import InputError
+from ..pixels import Pixels
 
 
 @runtime_checkable
@@ -109,6 +110,29 @@ class SumOfProducts:
     ) -> tuple[Float[Array, "k *columns"], Float[Array, "k *rows"]]:
         """Return the k profiles in the columns x and in the rows y."""
         raise NotImplementedError
+
+
+def profiles_in(
+    psf: PSF, pixels: Pixels, x_pos: Num[ArrayLike, ""], y_pos: Num[ArrayLike, ""], width: Num[ArrayLike, ""]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]] | None:
+    """Return a PSF's profiles in pixels; None where it has none.
+
+    Pixels that follow one another share their edges, at which less has to be computed than for each pixel by itself:
+    a family may have `profiles_between(x_edges, y_edges, x_pos, y_pos, psf_width)` beside its `profiles`, which gives
+    the same numbers, shapes (k, columns) and (k, rows). It is not asked for where a class has other `profiles` than the
+    one that it inherits `profiles_between` from.
+
+    Args:
+        psf: the family.
+        pixels: where.
+        x_pos, y_pos: the source's position [FITS image pixels].
+        width: the family's width [pixels].
+    """
+    own: Any = psf
+    family = next(one for one in type(psf).__mro__ if "profiles" in vars(one))
+    if pixels.edges is not None and "profiles_between" in vars(family):
+        return own.profiles_between(*pixels.edges, x_pos, y_pos, width)
+    return psf.profiles(pixels.x, pixels.y, x_pos, y_pos, width)
 
 
 def with_slope(psf: PSF, slope: Num[ArrayLike, ""] | None) -> PSF:

@@ -10,7 +10,7 @@ from ..distributions import Prior, position_prior
 from ..pixels import Pixels
 from ..psf import PSF, SumOfGaussians
 from .component import Component
-from .light import Optics, Part, Products
+from .light import Optics, Part
 from .parameter import Parameter
 from .pointsource import log_flux_of_counts
 
@@ -50,5 +50,4 @@ class Beta(Component):
     def light(self, pixels: Pixels, optics: Optics, *, x: Any, y: Any, flux: Any, core: Any, beta: Any) -> Part:
         """Return a product for each pair of Gaussians, of the profile and of the PSF."""
         shape = SumOfGaussians.of_beta(jnp.asarray(core), jnp.asarray(beta), optics.psf, optics.width)
-        place = jnp.asarray(x), jnp.asarray(y)
-        return Products.of(pixels, flux, *shape.profiles(pixels.x, pixels.y, *place, 1.0))
+        return Optics(shape, 1.0).point(pixels, jnp.asarray(x), jnp.asarray(y), flux)

@@ -18,7 +18,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float, Num
 
 from ..pixels import Pixels
-from ..psf import PSF
+from ..psf import PSF, profiles_in
 
 _UNROLLED = 8
 """So many products are multiplied out one by one inside whatever uses the image; more are one matrix product."""
@@ -39,7 +39,7 @@ class Optics(NamedTuple):
         self, pixels: Pixels, x: Num[ArrayLike, ""], y: Num[ArrayLike, ""], flux: Num[ArrayLike, ""]
     ) -> "Products | Float[Array, 'ny nx']":
         """Return the light of a point source at (x, y): products, or brightness where the PSF has none."""
-        profiles = self.psf.profiles(pixels.x, pixels.y, x, y, self.width)
+        profiles = profiles_in(self.psf, pixels, x, y, self.width)
         if profiles is None:
             return jnp.asarray(flux) * self.psf.pixel_fraction(pixels.x, pixels.y, x, y, self.width)
         return Products.of(pixels, flux, *profiles)
