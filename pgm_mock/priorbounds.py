@@ -30,6 +30,8 @@ _STEEPEST = 100.0
 """Change of the background's logarithm from one end of the image to the other."""
 _ALL_LIGHT = 1.01
 """What the pixels' shares of a source's light add up to, at most."""
+_SAME = 1e-3
+"""To this part of the brightest pixel the two ways of a PSF to say its light agree."""
 _OF_LIGHT = ("flux", "flux / pixel")
 POSITION = ("x_pos", "y_pos")
 """The place of the source that is asked for, which must lie in the image."""
@@ -87,10 +89,27 @@ def _check_psf(observation: "Observation", priors: "JointPrior") -> None:
     width = float(np.asarray(priors.medians().get("psf_width", 1.0)))
     middle = float(np.median(observation.columns)), float(np.median(observation.rows))
     shares = np.asarray(priors.psf.pixel_fraction(observation.columns, observation.rows, *middle, width))
+    name = f"PSF {type(priors.psf).__name__}"
+    if shares.shape != observation.shape:
+        raise InputError(f"{name}: expected a fraction for each pixel, shape {observation.shape}, found {shares.shape}")
     if not (shares.min() >= 0 and shares.sum() <= _ALL_LIGHT):
         found = f"{shares.sum():.3g} in all, and {shares.min():.3g} in the darkest of them"
-        name = type(priors.psf).__name__
-        raise InputError(f"PSF {name}: expected shares of the light in pixels, which add up to 1, found {found}")
+        raise InputError(f"{name}: expected shares of the light in pixels, which add up to 1, found {found}")
+    profiles = priors.psf.profiles(observation.columns, observation.rows, *middle, width)
+    if profiles is None:
+        return
+    sizes = tuple(map(np.shape, profiles))
+    try:
+        columns, rows = (
+            np.reshape(np.asarray(each), (-1, size)) for each, size in zip(profiles, shares.shape[::-1], strict=True)
+        )
+        product = rows.T @ columns
+    except ValueError as error:
+        wanted = f"(k, {shares.shape[1]}) and (k, {shares.shape[0]})"
+        raise InputError(f"{name}: expected profiles of shapes {wanted}, found {sizes}") from error
+    if not np.allclose(product, shares, rtol=_SAME, atol=_SAME * float(shares.max())):
+        found = f"{product.sum():.4g} of the light for {shares.sum():.4g}"
+        raise InputError(f"{name}: expected profiles whose products add up to its pixel_fraction, found {found}")
 
 
 def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> np.ndarray:

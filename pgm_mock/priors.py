@@ -19,7 +19,7 @@ from .errors import InputError, shown
 from .jointprior import JointPrior, check_plates
 from .priorbounds import check_against
 from .priorsfile import prior_of_table, read_tables
-from .psf import PSF, GaussianPSF, describe_psf
+from .psf import PSF, GaussianPSF, choose_psf, describe_psf
 from .scene import Component, PointSources, Scene, known_parameters
 from .scene.neighbours import at_places
 from .scene.parameter import checked_prior
@@ -61,7 +61,7 @@ class Priors(JointPrior):
         observation: "Observation",
         x: float | None = None,
         y: float | None = None,
-        psf: PSF | None = None,
+        psf: PSF | str | None = None,
         radius: float | None = None,
         *,
         neighbours: Sequence[tuple[float, float]] = (),
@@ -81,16 +81,17 @@ class Priors(JointPrior):
         Args:
             observation: the stamp or image.
             x, y: the position asked for [FITS image pixels]; by default the middle of the image.
-            psf: the family of the PSF; by default a Gaussian.
+            psf: the family of the PSF, or its name, such as "auto" for the telescope's (see `choose_psf`); by default
+                a Gaussian.
             radius: where to cut off the position's prior, in place of 6 pixels; at least 3 [pixels].
             neighbours: (x, y) of each other source in the stamp, fitted jointly [FITS image pixels].
             components: that the scene shall have beside a point source and a sky, each with its own default priors.
 
         Raises:
-            InputError: a neighbour that is no pair of numbers, or two components of one name.
+            InputError: a neighbour that is no pair of numbers, two components of one name, or no PSF.
         """
         place, reach = _position(observation, x, y), REACH
-        scene, psf = Scene(), GaussianPSF() if psf is None else psf
+        scene, psf = Scene(), _psf(psf, observation, place)
         width, spread = float(psf.typical_width), psf.width_spread
         priors: dict[str, Prior] = {}
         if isinstance(components, Component):
@@ -123,7 +124,7 @@ class Priors(JointPrior):
         observation: "Observation",
         x: float | None = None,
         y: float | None = None,
-        psf: PSF | None = None,
+        psf: PSF | str | None = None,
         *,
         components: Iterable[Component] = (),
     ) -> Self:
@@ -213,6 +214,13 @@ class Priors(JointPrior):
 def _position(observation: "Observation", x: float | None, y: float | None) -> tuple[float, float]:
     centre = observation.centre
     return (centre[0] if x is None else float(x)), (centre[1] if y is None else float(y))
+
+
+def _psf(psf: PSF | str | None, observation: "Observation", place: tuple[float, float]) -> PSF:
+    """Return a PSF, or that of a name at a place."""
+    if isinstance(psf, str):
+        return choose_psf(psf, observation.header, observation.wcs, *place)
+    return GaussianPSF() if psf is None else _checked_psf(psf)
 
 
 def _checked_psf(psf: Any) -> PSF:

@@ -154,6 +154,36 @@ def test_what_is_no_psf_is_refused():
         register_psf(Lists)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            lambda columns, rows: (2.0 * columns, rows),
+            r"add up to its pixel_fraction, found 2.* of the light for 1|0\.9",
+        ),
+        (
+            lambda columns, rows: (columns[:, :, 1:], rows),
+            r"expected profiles of shapes \(k, \d+\) and \(k, \d+\), found",
+        ),
+        (lambda columns, rows: (columns, rows[:1]), r"expected profiles of shapes"),
+    ],
+)
+def test_profiles_that_are_not_its_light_are_refused(family, stamp, changed, said):
+    class Other(family):
+        def pixel_fraction(self, x, y, x_pos, y_pos, psf_width):
+            return family.pixel_fraction(family(), x, y, x_pos, y_pos, psf_width)
+
+        def profiles(self, *place):
+            return changed(*super().profiles(*place))
+
+    psf = register_psf(dataclass(frozen=True)(Other))
+    try:
+        with pytest.raises(InputError, match=f"PSF Other: {said}"):
+            prior_predictive(stamp, Priors.default(stamp, psf=psf()), num_samples=2)
+    finally:
+        del registry.FAMILIES["Other"]
+
+
 def test_a_psf_that_nobody_normalised_is_refused(family, stamp):
     """Every flux would be wrong by as much."""
 

@@ -13,6 +13,7 @@ from scipy import stats
 
 from pgm_mock import InputError, Observation, Priors
 from pgm_mock.distributions import position_prior
+from pgm_mock.psf import KingPSF, choose_psf
 from pgm_mock.resources import resource
 from pgm_mock.scene import Scene
 
@@ -221,3 +222,20 @@ def test_a_cut_off_normal_knows_its_distribution_function():
     expected = stats.truncnorm(-1.5, 1.5, 270.0, 2.0).cdf(values)
     np.testing.assert_allclose(prior.cdf(values), expected, atol=1e-12)
     np.testing.assert_allclose(prior.probability_below(values), expected, atol=1e-12)
+
+
+def test_the_psf_may_be_named(real, stamp):
+    """Oracle: the PSF of that name at the place asked for, where the header says the telescope."""
+    by_name = Priors.default(real.stamp(232, 399), 232, 399, psf="auto")
+    assert by_name == Priors.default(
+        real.stamp(232, 399), 232, 399, choose_psf("auto", real.header, real.wcs, 232, 399)
+    )
+    assert isinstance(by_name.psf, KingPSF)
+    assert Priors.default(stamp, psf="auto") == Priors.default(stamp)
+    for wrong, said in (
+        ("kingg", "expected auto, gaussian, .* found 'kingg'"),
+        (3, "expected a PSF such as"),
+        (KingPSF, ""),
+    ):
+        with pytest.raises(InputError, match=f"^psf: .*{said}"):
+            Priors.default(stamp, psf=wrong)
