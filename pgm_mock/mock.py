@@ -97,8 +97,19 @@ def generate_mock_image(
     counts = np.zeros(exposure.shape, np.int32)
     cut_map = None if checked is None else checked[box].astype(np.float32)
     pixels = Pixels(exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map)
-    poisson.draw(source_key(seed, "image"), _mean_image, pixels, parameters, priors.psf, priors.scene, out=counts[box])
+    key, model = source_key(seed, "image"), (priors.psf, priors.scene)
+    try:
+        poisson.draw(key, _mean_image, pixels, parameters, *model, out=counts[box])
+    except InputError as error:
+        raise InputError(_blamed(pixels, parameters, *model) or str(error)) from error
     return counts
+
+
+def _blamed(pixels: Pixels, parameters: Mapping[str, Any], psf: PSF, scene: Scene) -> str:
+    """Say whose light cannot be counted at such parameters; "" where none's is wrong."""
+    wrong = scene.wrong_light(pixels, psf, parameters)
+    at = ", ".join(f"{name}={value:.4g}" for name, value in parameters.items() if not np.ndim(value))
+    return wrong and f"{wrong}, at {at}"
 
 
 def _exposed_box(exposure: np.ndarray) -> tuple[slice, slice]:
@@ -225,7 +236,14 @@ def simulate(
         drawn = _draw_many(parameter_key, block * size, priors, size)
         first, last = block * size, min((block + 1) * size, num_samples)
         key, out = jax.random.fold_in(image_key, block), counts[first:last]
-        poisson.draw(key, _mean_counts, pixels, drawn, priors.psf, priors.scene, out=out)
+        model = priors.psf, priors.scene
+        try:
+            poisson.draw(key, _mean_counts, pixels, drawn, *model, out=out)
+        except InputError as error:
+            means = np.asarray(_mean_counts(pixels, drawn, *model))
+            first_bad = int(np.argmax(~np.all((means >= 0) & (means < np.inf), axis=(1, 2))))
+            one = {name: values[first_bad] for name, values in drawn.items()}
+            raise InputError(_blamed(pixels, one, *model) or str(error)) from error
         return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.

@@ -74,11 +74,10 @@ def _check_light(observation: "Observation", priors: "JointPrior", doubts: bool)
     """Hold the light of components that are not the package's against what light can be."""
     for component in priors.scene.components:
         if not is_own(type(component).__module__):
-            light = priors.scene.only(component.name).light(observation.pixels, priors.psf, priors.medians())
-            darkest = float(np.min(light.image()))
-            if not 0 <= darkest < np.inf:
-                expected = "expected light that is finite and not negative at the medians of the priors"
-                raise InputError(f"component {component.name}: {expected}, found {darkest:g} counts in a pixel")
+            alone, where = priors.scene.only(component.name), (observation.pixels, priors.psf, priors.medians())
+            if wrong := alone.wrong_light(*where):
+                raise InputError(f"{wrong}, at the medians of the priors")
+            light = alone.light(*where)
             dark = light.products is None and light.brightness is None and light.counts is None
             if doubts and dark and not np.any(light.level):
                 warn(f"component {component.name}: it has parameters and no light; does `light` return it?")

@@ -274,9 +274,12 @@ def test_a_component_that_nobody_registered_is_when_it_joins(unregistered, stamp
     [
         (np.exp, "expected light written with jax.numpy, found NumPy, or Python's if or float"),
         (lambda flux: 1.0 if flux > 0 else 0.0, "expected light written with jax.numpy, found NumPy, or Python's if"),
-        (lambda flux: -flux, r"expected light that is finite and not negative .*, found -\S+ counts in a pixel"),
+        (
+            lambda flux: -flux,
+            r"expected light that is finite and not negative, found -\S+ counts in a pixel, at the medians",
+        ),
         (lambda flux: "bright", "expected light as an array, Products, Level or Counts, found 'bright'"),
-        (lambda flux: jnp.log(-flux), "expected light that is finite .*, found nan counts in a pixel"),
+        (lambda flux: jnp.log(-flux), "expected light that is finite .*, found nan counts in a pixel, at the medians"),
     ],
 )
 def test_light_that_is_none_is_named(unregistered, stamp, light, found):
@@ -292,6 +295,31 @@ def test_light_that_is_none_is_named(unregistered, stamp, light, found):
 
     with pytest.raises(InputError, match=f"component wrong: {found}"):
         fit(stamp, Priors.default(stamp, components=[Wrong()]))
+
+
+@pytest.mark.parametrize(
+    ("light", "found"),
+    [
+        (lambda flux: flux - 4e-6, r"-\S+ counts in a pixel, at .*veil_flux=[1-4]\S*e-0[67]"),
+        (lambda flux: jnp.log(flux / 4e-6) ** 0.5, r"nan counts in a pixel, at .*veil_flux="),
+    ],
+)
+def test_light_that_is_wrong_at_some_draws_is_named_with_one(unregistered, stamp, light, found):
+    """At the medians it is right: the sampler of counts found it, and knew no component."""
+
+    @dataclass(frozen=True)
+    class Wrong(unregistered):
+        def light(self, pixels, optics, *, flux):
+            return light(flux) * jnp.ones(jnp.shape(pixels.exposure))
+
+    priors = Priors.default(stamp, components=[Wrong()])
+    with pytest.raises(
+        InputError, match=f"component veil: expected light that is finite and not negative, found {found}"
+    ):
+        prior_predictive(stamp, priors, num_samples=50)
+    parameters = priors.medians() | {"veil_flux": 2e-6, "background": 0.0, "flux": 0.0}
+    with pytest.raises(InputError, match=f"component veil: expected light .*, found {found}"):
+        generate_mock_image(*stamp.image[:3], parameters, priors=priors)
 
 
 @pytest.mark.parametrize(

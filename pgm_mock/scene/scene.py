@@ -148,6 +148,16 @@ class Scene:
         optics = Optics(with_slope(psf, parameters.get("psf_slope")), parameters.get("psf_width", 1.0))
         return Light.of(pixels, (_light_of(component, pixels, optics, parameters) for component in self.components))
 
+    def wrong_light(self, pixels: Pixels, psf: PSF, parameters: Mapping[str, Any]) -> str:
+        """Say which component's light is negative, or no number, at such parameters; "" where none is."""
+        for component in self.components:
+            image = self.only(component.name).light(pixels, psf, parameters).image()
+            for counts in (float(jnp.min(image)), float(jnp.max(image))):
+                if not 0 <= counts < jnp.inf:
+                    wanted = "expected light that is finite and not negative"
+                    return f"component {component.name}: {wanted}, found {counts:g} counts in a pixel"
+        return ""
+
     def describe(self) -> str:
         """Put the scene into words that `parse` understands, such as "PointSource() + Sky() + BackgroundMap()"."""
         return _JOINED.join(map(describe_component, self.components))
