@@ -105,6 +105,15 @@ def test_statistics_of_many_images_are_those_of_each(name, stamp):
     np.testing.assert_allclose(STATISTICS[name].of(one._replace(counts=many.counts)), about_one, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
+def test_an_empty_stamp_is_like_its_empty_replicates(stamp, priors):
+    """Images that are the same have the same statistics: else the last digits of a fit decide which is more extreme."""
+    empty = dataclasses.replace(stamp, counts=np.zeros(stamp.shape, int))
+    check = posterior_predictive_check(empty, fit(empty, priors, num_draws=2500))
+    assert np.sum(check.replicated["zero_fraction"] == check.observed["zero_fraction"]) >= 20
+    assert not check.flagged
+
+
 def test_the_filter_is_a_score_with_unit_variance():
     """Under a flat mean it is standard normal, away from the edges; and it peaks on an added source."""
     rng = np.random.default_rng(1)
