@@ -10,6 +10,7 @@ from scipy import special
 from .distributions import Conditional, TruncatedNormal
 from .errors import InputError, warn
 from .plugins import is_own
+from .psf import profiles_in
 
 if TYPE_CHECKING:
     from .jointprior import JointPrior
@@ -94,21 +95,22 @@ def _check_psf(observation: "Observation", priors: "JointPrior") -> None:
     if not (shares.min() >= 0 and shares.sum() <= _ALL_LIGHT):
         found = f"{shares.sum():.3g} in all, and {shares.min():.3g} in the darkest of them"
         raise InputError(f"{name}: expected shares of the light in pixels, which add up to 1, found {found}")
-    profiles = priors.psf.profiles(observation.columns, observation.rows, *middle, width)
-    if profiles is None:
-        return
-    sizes = tuple(map(np.shape, profiles))
-    try:
-        columns, rows = (
-            np.reshape(np.asarray(each), (-1, size)) for each, size in zip(profiles, shares.shape[::-1], strict=True)
-        )
-        product = rows.T @ columns
-    except ValueError as error:
-        wanted = f"(k, {shares.shape[1]}) and (k, {shares.shape[0]})"
-        raise InputError(f"{name}: expected profiles of shapes {wanted}, found {sizes}") from error
-    if not np.allclose(product, shares, rtol=_SAME, atol=_SAME * float(shares.max())):
-        found = f"{product.sum():.4g} of the light for {shares.sum():.4g}"
-        raise InputError(f"{name}: expected profiles whose products add up to its pixel_fraction, found {found}")
+    whole = observation.pixels
+    for pixels, how in ((whole._replace(edges=None), "profiles"), (whole, "profiles_between")):
+        profiles = profiles_in(priors.psf, pixels, *middle, width)
+        if profiles is None:
+            return
+        try:
+            each = zip(profiles, shares.shape[::-1], strict=True)
+            columns, rows = (np.reshape(np.asarray(profile), (-1, size)) for profile, size in each)
+            product = rows.T @ columns
+        except ValueError as error:
+            wanted = f"(k, {shares.shape[1]}) and (k, {shares.shape[0]})"
+            found = ", ".join(str(np.shape(profile)) for profile in profiles)
+            raise InputError(f"{name}: expected {how} of shapes {wanted}, found {found}") from error
+        if not np.allclose(product, shares, rtol=_SAME, atol=_SAME * float(shares.max())):
+            found = f"{product.sum():.4g} of the light for {shares.sum():.4g}"
+            raise InputError(f"{name}: expected {how} whose products add up to its pixel_fraction, found {found}")
 
 
 def quantiles_of(prior: dist.Distribution, probabilities: np.ndarray = _AT) -> np.ndarray:

@@ -139,7 +139,8 @@ class Priors(JointPrior):
                 image (see `check_against`); the message names it.
         """
         tables = read_tables(path)
-        centre = dict(zip(("x_pos", "y_pos"), _position(observation, x, y), strict=True))
+        place = _position(observation, x, y)
+        centre, psf = dict(zip(("x_pos", "y_pos"), place, strict=True)), _psf(psf, observation, place)
         try:
             priors, known = {}, known_parameters(plural=False)
             for name, table in tables.items():

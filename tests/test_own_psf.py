@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ from pgm_mock.psf import (
     width_in_words,
 )
 from pgm_mock.results import psf_of
+from pgm_mock.scene import Scene
 
 
 def core_and_halo(away=4.0):
@@ -182,6 +184,47 @@ def test_profiles_that_are_not_its_light_are_refused(family, stamp, changed, sai
             prior_predictive(stamp, Priors.default(stamp, psf=psf()), num_samples=2)
     finally:
         del registry.FAMILIES["Other"]
+
+
+def test_profiles_between_edges_that_are_not_its_light_are_refused(family, stamp):
+    class Sharp(KingPSF):
+        def profiles(self, *place):
+            return super().profiles(*place)
+
+        def profiles_between(self, x_edges, y_edges, x_pos, y_pos, psf_width):
+            return super().profiles_between(x_edges, y_edges, x_pos, y_pos, 3.0 * psf_width)
+
+    psf = register_psf(jax.tree_util.register_dataclass(dataclass(frozen=True)(Sharp)))
+    try:
+        with pytest.raises(InputError, match=r"PSF Sharp: expected profiles_between whose products add up to"):
+            prior_predictive(stamp, Priors.default(stamp, psf=psf()), num_samples=2)
+    finally:
+        del registry.FAMILIES["Sharp"]
+
+
+def test_a_psf_that_hands_everything_on_is_taken(stamp):
+    """Oracle: the PSF itself, whose methods are not those of the class that hands them on."""
+
+    @jax.tree_util.register_pytree_node_class
+    class Wrapped:
+        def __init__(self, psf):
+            self.psf = psf
+
+        def __getattr__(self, name):
+            if name.startswith("__") or name == "psf":
+                raise AttributeError(name)
+            return getattr(self.psf, name)
+
+        def tree_flatten(self):
+            return (self.psf,), None
+
+        @classmethod
+        def tree_unflatten(cls, aux, children):
+            return cls(*children)
+
+    parameters = Priors.default(stamp, psf=KingPSF(1.4)).medians()
+    images = [Scene().light(stamp.pixels, psf, parameters).image() for psf in (KingPSF(1.4), Wrapped(KingPSF(1.4)))]
+    np.testing.assert_allclose(*images, rtol=1e-10)
 
 
 def test_a_psf_that_nobody_normalised_is_refused(family, stamp):

@@ -348,6 +348,18 @@ def test_light_of_another_shape_is_named(unregistered, stamp, light, found):
         expected_counts(*stamp.image, scene=Scene().with_component(Wrong()), **parameters)
 
 
+def test_light_that_fails_is_named(unregistered, stamp):
+    @dataclass(frozen=True)
+    class Failing(unregistered):
+        def light(self, pixels, optics, *, flux):
+            return flux + None
+
+    wanted = "component veil: expected light, found TypeError: "
+    with pytest.raises(InputError, match=wanted) as caught:
+        fit(stamp, Priors.default(stamp, components=[Failing(is_flat=True)]))
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
 def test_a_class_is_no_component(unregistered):
     with pytest.raises(InputError, match=r"component: expected one, such as Veil\(\), found its class"):
         Scene().with_component(unregistered)

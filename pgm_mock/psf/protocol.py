@@ -129,7 +129,7 @@ def profiles_in(
         width: the family's width [pixels].
     """
     own: Any = psf
-    family = next(one for one in type(psf).__mro__ if "profiles" in vars(one))
+    family = next((one for one in type(psf).__mro__ if "profiles" in vars(one)), type(psf))
     if pixels.edges is not None and "profiles_between" in vars(family):
         return own.profiles_between(*pixels.edges, x_pos, y_pos, width)
     return psf.profiles(pixels.x, pixels.y, x_pos, y_pos, width)

@@ -182,6 +182,14 @@ def _light_of(component: Component, pixels: Pixels, optics: Optics, parameters: 
         raise InputError(
             f"component {component.name}: expected light written with jax.numpy, found {wrong}{through}"
         ) from error
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if is_own(type(component).__module__):
+            raise
+        raise InputError(
+            f"component {component.name}: expected light, found {type(error).__name__}: {error}"
+        ) from error
     if not is_own(type(component).__module__) and (wrong := _wrong_with(part, jnp.shape(pixels.exposure))):
         raise InputError(f"component {component.name}: {wrong}")
     return part
