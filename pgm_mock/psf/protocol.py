@@ -69,7 +69,8 @@ class PSF(Protocol):
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]] | None:
         """Return profiles in the columns x and in the rows y, the sum of whose products it is; None without any.
 
-        Where there are several products they are the first axis: shapes (k, *columns) and (k, *rows).
+        Where there are several products they are the first axis: shapes (k, *columns) and (k, *rows). A family may have
+        `profiles_between` beside them, which is faster where pixels follow one another: see `profiles_in`.
         """
         ...
 
