@@ -152,8 +152,9 @@ def check_draws(
         for some in _blocks(len(images), stamp.counts.size)
     ]
     found = {name: np.concatenate([one.of(block) for block in blocks]) for name, one in STATISTICS.items()}
+    same = np.all(images == images[0], axis=(1, 2))
     for each in found.values():  # of the very same counts, whatever the fit's last digits
-        each[np.all(images == images[0], axis=(1, 2))] = each[0]
+        each[same] = each[0]
     observed = _fitted(stamp, images[0], refitted[0], {name: each[0] for name, each in fits.items()})
     p_values = {name: p_value(each[0], each[1:], STATISTICS[name].two_sided) for name, each in found.items()}
     plain_p_values = {}
