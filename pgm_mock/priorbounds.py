@@ -75,10 +75,9 @@ def _check_light(observation: "Observation", priors: "JointPrior", doubts: bool)
     """Hold the light of components that are not the package's against what light can be."""
     for component in priors.scene.components:
         if not is_own(type(component).__module__):
-            alone, where = priors.scene.only(component.name), (observation.pixels, priors.psf, priors.medians())
-            if wrong := alone.wrong_light(*where):
-                raise InputError(f"{wrong}, at the medians of the priors")
-            light = alone.light(*where)
+            light = priors.scene.only(component.name).light(observation.pixels, priors.psf, priors.medians())
+            if wrong := light.wrong():
+                raise InputError(f"component {component.name}: {wrong}, at the medians of the priors")
             dark = light.products is None and light.brightness is None and light.counts is None
             if doubts and dark and not np.any(light.level):
                 warn(f"component {component.name}: it has parameters and no light; does `light` return it?")

@@ -165,6 +165,14 @@ class Light(NamedTuple):
         mean = exposure * light
         return mean if self.counts is None else mean + jnp.asarray(self.counts, dtype)
 
+    def wrong(self) -> str:
+        """Say what cannot be counted, light that is negative or no number; "" where all can."""
+        image = self.image()
+        for counts in (float(jnp.min(image)), float(jnp.max(image))):
+            if not 0 <= counts < jnp.inf:
+                return f"expected light that is finite and not negative, found {counts:g} counts in a pixel"
+        return ""
+
     def computed_once(self) -> "Light":
         """Return the same light, its profiles behind a barrier: else XLA computes them anew wherever they are used."""
         if self.products is None:
