@@ -1,7 +1,7 @@
 """Mock images: parameters drawn from the priors, counts drawn from the model."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,19 +97,29 @@ def generate_mock_image(
     counts = np.zeros(exposure.shape, np.int32)
     cut_map = None if checked is None else checked[box].astype(np.float32)
     pixels = Pixels(exposure[box].astype(np.float32), _cut(x, box), _cut(y, box), cut_map)
-    key, model = source_key(seed, "image"), (priors.psf, priors.scene)
-    try:
-        poisson.draw(key, _mean_image, pixels, parameters, *model, out=counts[box])
-    except InputError as error:
-        raise InputError(_blamed(pixels, parameters, *model) or str(error)) from error
+    _draw(source_key(seed, "image"), _mean_image, pixels, parameters, priors, counts[box])
     return counts
 
 
-def _blamed(pixels: Pixels, parameters: Mapping[str, Any], psf: PSF, scene: Scene) -> str:
-    """Say whose light cannot be counted at such parameters; "" where none's is wrong."""
-    wrong = scene.wrong_light(pixels, psf, parameters)
-    at = ", ".join(f"{name}={value:.4g}" for name, value in parameters.items() if not np.ndim(value))
-    return wrong and f"{wrong}, at {at}"
+def _draw(
+    key: Array,
+    mean_of: Callable[..., Array],
+    pixels: Pixels,
+    parameters: Mapping[str, Any],
+    priors: Priors,
+    out: np.ndarray,
+) -> None:
+    """Draw counts of one image or of many; where light cannot be counted, say whose, and at which parameters."""
+    try:
+        poisson.draw(key, mean_of, pixels, parameters, priors.psf, priors.scene, out=out)
+    except InputError as error:
+        if mean_of is _mean_counts:
+            means = np.asarray(mean_of(pixels, parameters, priors.psf, priors.scene))
+            first_bad = int(np.argmax(~np.all((means >= 0) & (means < np.inf), axis=(1, 2))))
+            parameters = {name: values[first_bad] for name, values in parameters.items()}
+        wrong = priors.scene.wrong_light(pixels, priors.psf, parameters)
+        at = ", ".join(f"{name}={value:.4g}" for name, value in parameters.items() if not np.ndim(value))
+        raise InputError(f"{wrong}, at {at}" if wrong else str(error)) from error
 
 
 def _exposed_box(exposure: np.ndarray) -> tuple[slice, slice]:
@@ -236,14 +246,7 @@ def simulate(
         drawn = _draw_many(parameter_key, block * size, priors, size)
         first, last = block * size, min((block + 1) * size, num_samples)
         key, out = jax.random.fold_in(image_key, block), counts[first:last]
-        model = priors.psf, priors.scene
-        try:
-            poisson.draw(key, _mean_counts, pixels, drawn, *model, out=out)
-        except InputError as error:
-            means = np.asarray(_mean_counts(pixels, drawn, *model))
-            first_bad = int(np.argmax(~np.all((means >= 0) & (means < np.inf), axis=(1, 2))))
-            one = {name: values[first_bad] for name, values in drawn.items()}
-            raise InputError(_blamed(pixels, one, *model) or str(error)) from error
+        _draw(key, _mean_counts, pixels, drawn, priors, out)
         return {name: np.asarray(values)[: last - first] for name, values in drawn.items()}
 
     # The first block is compiled alone: NumPyro cannot trace in two threads at once.
