@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 0.01
 _BLOCK_PIXELS = 1 << 16
+"""Pixels whose statistics are computed at once: few enough to stay near the processor."""
 _TAIL = 25
 """So many of the largest replicates say how the tail goes on."""
 
@@ -213,7 +214,7 @@ def _far(offset: np.ndarray, spread: np.ndarray) -> float:
 
 
 def _blocks(number: int, pixels: int) -> list[slice]:
-    """Divide so many images into blocks that stay near the processor."""
+    """Divide so many images into blocks."""
     size = max(1, _BLOCK_PIXELS // pixels)
     return [slice(first, first + size) for first in range(0, number, size)]
 

@@ -1,7 +1,8 @@
 """Statistics of an image that a wrong model changes: a small registry.
 
 Each is a function of the counts, of the expected counts of a model that was fitted to them, and of the stamp's geometry
-about the fitted position, for one image or for many at once. Large values speak against the model, unless both do.
+about the fitted position, for one image or for many at once. Large values speak against the model; of some small ones
+do, too.
 """
 
 import math
